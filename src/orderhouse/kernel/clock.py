@@ -1,0 +1,34 @@
+"""Instants: microseconds since 1970 in UTC, as an integer inside and as RFC 3339 text on the wire."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Instant = int
+Clock = Callable[[], Instant]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def now() -> Instant:
+    """Return the present instant."""
+    return time.time_ns() // 1000
+
+
+def as_text(instant: Instant) -> str:
+    """Return `instant` as RFC 3339 text in UTC with all six digits, so that texts sort as instants do."""
+    return (_EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def from_datetime(moment: datetime) -> Instant:
+    """Return the instant of an aware `moment`, exactly; a naive one raises TypeError."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_text(text: str) -> Instant:
+    """Return the instant RFC 3339 `text` names; ValueError when it names none or has no offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("an instant needs an offset, such as Z")
+    return from_datetime(moment)

@@ -1,0 +1,55 @@
+"""Refusals: why something asked for was not done, in five kinds, told the same way by every edge.
+
+A refusal is a class with a `code`; its docstring is the title the caller reads. Services return refusals beside
+results (one of many may be refused) and edges turn them into RFC 9457 problems by one table.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """Something asked for was not done, and nothing of it was kept."""
+
+    code: ClassVar[str]
+
+    def __init__(self, detail: str = "", **more: object) -> None:
+        """Tell the caller `detail`, and `more` as further members of the problem."""
+        super().__init__(detail)
+        self.detail = detail
+        self.more: Mapping[str, object] = more
+
+    @property
+    def title(self) -> str:
+        """What the caller reads first: the first line of the class's docstring."""
+        return (type(self).__doc__ or "").strip().splitlines()[0]
+
+
+class Invalid(Refusal):
+    """The request cannot be understood or breaks a rule that holds for everyone."""
+
+    code = "invalid"
+
+
+class Forbidden(Refusal):
+    """You may not do this."""
+
+    code = "forbidden"
+
+
+class NotFound(Refusal):
+    """There is no such thing, or it is not yours to see."""
+
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """What is there now does not allow this."""
+
+    code = "conflict"
+
+
+class Unavailable(Refusal):
+    """This cannot be answered right now; try again."""
+
+    code = "unavailable"

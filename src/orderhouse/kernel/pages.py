@@ -1,0 +1,45 @@
+"""Pages of a long list: an opaque cursor says where the last one ended."""
+
+import base64
+import binascii
+import json
+from uuid import UUID
+
+from orderhouse.kernel.errors import Invalid
+
+LARGEST_PAGE = 200
+USUAL_PAGE = 50
+
+
+class CursorInvalid(Invalid):
+    """This cursor was not made by this list."""
+
+    code = "cursor_invalid"
+
+
+def cursor_of(list_name: str, *key: int | str | UUID) -> str:
+    """Return the cursor that continues `list_name` behind the row whose sort key is `key`."""
+    text = json.dumps([list_name, *(str(part) if isinstance(part, UUID) else part for part in key)])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def key_of(list_name: str, cursor: str, *shape: type) -> list[int | str | UUID]:
+    """Return the sort key inside `cursor`, each part of the type `shape` names; CursorInvalid when it is no such key."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        name, *parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if name != list_name or len(parts) != len(shape):
+            raise ValueError
+        return [_part(part, kind) for part, kind in zip(parts, shape, strict=True)]
+    except (binascii.Error, UnicodeDecodeError, ValueError, TypeError, RecursionError):
+        raise CursorInvalid("Start again without a cursor.") from None
+
+
+def _part(part: object, kind: type) -> int | str | UUID:
+    if kind is UUID and isinstance(part, str):
+        return UUID(part)
+    if kind is int and type(part) is int and abs(part) < 2**63:
+        return part
+    if kind is str and isinstance(part, str):
+        return part
+    raise ValueError

@@ -1,0 +1,32 @@
+"""Who asks, and what each role may do: the one table of permissions."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+from uuid import UUID
+
+Role = Literal["owner", "manager", "clerk", "analyst", "customer", "service"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+PERMISSIONS: dict[str, frozenset[Role]] = {
+    "customers:read": frozenset({"owner", "manager", "clerk", "analyst", "customer", "service"}),
+    "customers:write": frozenset({"owner", "manager", "clerk", "service"}),
+    "orders:read": frozenset({"owner", "manager", "clerk", "analyst", "customer", "service"}),
+    "orders:place": frozenset({"owner", "manager", "clerk", "customer", "service"}),
+    "orders:change": frozenset({"owner", "manager", "clerk", "service"}),
+    "orders:assign": frozenset({"owner", "manager"}),
+    "analytics:read": frozenset({"owner", "manager", "analyst"}),
+}
+"""Each permission and the roles that hold it. What a role sees of its own only is decided where the thing lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose token was verified; `customer_id` is set for role customer alone."""
+
+    subject: str
+    role: Role
+    customer_id: UUID | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether this caller's role holds `permission`; KeyError for a permission nobody defined."""
+        return self.role in PERMISSIONS[permission]

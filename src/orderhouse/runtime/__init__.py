@@ -1,0 +1,1 @@
+"""The machinery contexts run on; no business nouns."""

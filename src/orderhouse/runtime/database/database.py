@@ -1,0 +1,172 @@
+"""A context's database, as the rest of the house knows it: writes through a lane, questions beside it."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import MetaData
+
+from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime.database.lanes import Lane, TaskLane, ThreadLane
+from orderhouse.runtime.database.postgres import PostgresPlace, PostgresReaders, PostgresWriter
+from orderhouse.runtime.database.sql import Dialect
+from orderhouse.runtime.database.sqlite import SqliteReader, SqliteWriter
+from orderhouse.runtime.database.transaction import Reading, Transaction, Work
+
+A = TypeVar("A")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class Database(ABC):
+    """One context's database. Everything it raises is a Refusal, ConstraintBroken, or a defect of ours."""
+
+    dialect: Dialect
+
+    def __init__(self, context: str) -> None:
+        """Belong to `context`."""
+        self.name = context
+        self.running: dict[bytes, asyncio.Event] = {}
+        """The keys of the requests that are being done right now, in this process."""
+        self._listeners: list[asyncio.Event] = []
+
+    async def write(self, work: Work[A, R], asked: A) -> R:
+        """Return what `work` decided of `asked`, durably; raise its refusal. It shares a transaction with who waits."""
+        outcome = (await asyncio.shield(self._lane.put(work, [asked], alone=False)))[0]
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    async def write_many(self, work: Work[A, R], asked: Sequence[A]) -> list[R | Refusal]:
+        """Return what `work` decided of each, durably, in one transaction of their own."""
+        return await asyncio.shield(self._lane.put(work, asked, alone=True))
+
+    @abstractmethod
+    async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a question that takes a millisecond or less: a row, or a page by an index."""
+
+    @abstractmethod
+    async def scan(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a longer question, without holding up the event loop."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Write what still waits, and let go of everything."""
+
+    def bell(self) -> asyncio.Event:
+        """Return an event that is set whenever this process told facts here; whoever waits for it clears it."""
+        event = asyncio.Event()
+        self._listeners.append(event)
+        return event
+
+    @property
+    @abstractmethod
+    def _lane(self) -> Lane: ...
+
+    def _ring(self) -> None:
+        for event in self._listeners:
+            event.set()
+
+
+class SqliteDatabase(Database):
+    """A file of its own, which other processes may write too."""
+
+    dialect = "sqlite"
+    _SCANS_AT_ONCE = 2
+
+    def __init__(self, context: str, file: Path, tables: MetaData, refusals: Mapping[str, type[Refusal]], bound: int):
+        """Open `file`, whose schema is `tables`."""
+        super().__init__(context)
+        self.file = file
+        self._writer = SqliteWriter(file, tables)
+        self._reader = SqliteReader(file)
+        self._idle: list[SqliteReader] = []
+        self._scans = asyncio.Semaphore(self._SCANS_AT_ONCE)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing = ThreadLane(self._perform, bound=bound, refusals=refusals, told=self._ring_from_thread)
+
+    @property
+    def _lane(self) -> Lane:
+        self._loop = asyncio.get_running_loop()
+        return self._writing
+
+    async def _perform(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
+        return self._writer.perform(work)
+
+    def _ring_from_thread(self) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._ring)
+
+    async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a short question, asked right here: handing it to a thread would cost more."""
+        return self._reader.ask(lambda reading: question(reading, *args, **kwargs))
+
+    async def scan(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a longer question, asked in a thread."""
+        async with self._scans:
+            reader = self._idle.pop() if self._idle else await asyncio.to_thread(SqliteReader, self.file)
+            try:
+                return await asyncio.to_thread(reader.ask, lambda reading: question(reading, *args, **kwargs))
+            finally:
+                self._idle.append(reader)
+
+    async def close(self) -> None:
+        """Write what still waits, and close the file."""
+        await self._writing.close()
+        for reader in (self._reader, *self._idle):
+            reader.close()
+        self._writer.close()
+
+
+class PostgresDatabase(Database):
+    """A schema of its own in PostgreSQL."""
+
+    dialect = "postgresql"
+
+    def __init__(self, context: str, place: PostgresPlace, refusals: Mapping[str, type[Refusal]], bound: int) -> None:
+        """Be at `place`; connections are made when they are needed."""
+        super().__init__(context)
+        self._writer = PostgresWriter(place)
+        self._readers = PostgresReaders(place)
+        self._writing = TaskLane(self._writer.perform, bound=bound, refusals=refusals, told=self._ring)
+
+    @property
+    def _lane(self) -> Lane:
+        return self._writing
+
+    async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a question."""
+        return await self._readers.ask(question, *args, **kwargs)
+
+    async def scan(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a longer question."""
+        return await self._readers.ask(question, *args, **kwargs)
+
+    async def close(self) -> None:
+        """Write what still waits, and let go of every connection."""
+        await self._writing.close()
+        await self._writer.close()
+        await self._readers.close()
+
+
+Place = Path | PostgresPlace
+"""Where a context's database is: a file, or a schema of PostgreSQL."""
+
+
+@asynccontextmanager
+async def opened(
+    context: str, place: Place, tables: MetaData, *, refusals: Mapping[str, type[Refusal]], bound: int = 2048
+) -> AsyncIterator[Database]:
+    """Open the migrated database of `context`; at most `bound` writes wait, more are refused as DatabaseBusy."""
+    database: Database = (
+        PostgresDatabase(context, place, refusals, bound)
+        if isinstance(place, PostgresPlace)
+        else SqliteDatabase(context, place, tables, refusals, bound)
+    )
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,0 +1,204 @@
+"""Lanes: where writes wait together, and are kept together.
+
+A lane takes all that queued up for the same function while its last commit ran, calls it once, commits once, and then
+answers everybody. There is no timer, so a lone caller waits for nobody. A batch that fails is replayed one by one, so
+that only what is bad fails. Nobody is answered before the commit, and who goes away does not cancel what was queued.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable
+from orderhouse.runtime.database.transaction import ConstraintBroken, Transaction, Work
+
+R = TypeVar("R")
+
+MOST_AT_ONCE = 256
+"""How many things one transaction decides at most: enough that a commit is shared, few enough that it stays short."""
+
+_KEPT_MEANWHILE = "answers_pkey"
+
+
+class Perform(Protocol):
+    """Runs a function in one durable transaction; answers its result and whether it told facts."""
+
+    def __call__(self, work: Callable[[Transaction], R]) -> Awaitable[tuple[R, bool]]:
+        """Run `work`."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    work: Work[Any, Any]
+    asked: Sequence[Any]
+    answered: "asyncio.Future[list[Any]]"
+    alone: bool
+
+
+_Settled = list[tuple["asyncio.Future[list[Any]]", "list[Any] | BaseException"]]
+
+
+class Lane:
+    """A bounded queue of writes before one connection. Subclasses say where it runs."""
+
+    def __init__(
+        self, perform: Perform, *, bound: int, refusals: Mapping[str, type[Refusal]], told: Callable[[], None]
+    ) -> None:
+        """Write through `perform`; `refusals` say what a broken constraint means; `told` is called after facts were."""
+        self._perform = perform
+        self._bound = bound
+        self._refusals = refusals
+        self._told = told
+        self._waiting: deque[_Waiting] = deque()
+        self._closed = False
+
+    def put(self, work: Work[Any, R], asked: Sequence[Any], *, alone: bool) -> "asyncio.Future[list[R | Refusal]]":
+        """Queue `asked`; the future holds an outcome for each. `alone` asks for a transaction of its own."""
+        if self._closed:
+            raise DatabaseUnavailable
+        if len(self._waiting) >= self._bound:
+            raise DatabaseBusy
+        answered: asyncio.Future[list[R | Refusal]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(work, asked, answered, alone))
+        self._wake()
+        return answered
+
+    def _wake(self) -> None:
+        raise NotImplementedError
+
+    def _taken(self) -> list[_Waiting]:
+        """Take the first that waits and all others it can share a transaction with, in their order."""
+        first = self._waiting.popleft()
+        taken = [first]
+        left: list[_Waiting] = []
+        while self._waiting and not first.alone and len(taken) < MOST_AT_ONCE:
+            other = self._waiting.popleft()
+            (taken if other.work == first.work and not other.alone else left).append(other)
+        self._waiting.extendleft(reversed(left))
+        return taken
+
+    async def _serve(self, taken: list[_Waiting]) -> _Settled:
+        work = taken[0].work
+        asked = [one for waiting in taken for one in waiting.asked]
+        try:
+            outcomes: list[Any] = await self._once(work, asked)
+        except DatabaseUnavailable as error:
+            return [(waiting.answered, error) for waiting in taken]
+        except Exception as error:  # noqa: BLE001 - whatever it was, one by one shows whose it is
+            if len(asked) == 1:
+                return [(taken[0].answered, error)]
+            outcomes = [await self._alone(work, one) for one in asked]
+        settled: _Settled = []
+        for waiting in taken:
+            own, outcomes = outcomes[: len(waiting.asked)], outcomes[len(waiting.asked) :]
+            failed = next((one for one in own if isinstance(one, BaseException) and not isinstance(one, Refusal)), None)
+            settled.append((waiting.answered, failed or own))
+        return settled
+
+    async def _once(self, work: Work[Any, Any], asked: Sequence[Any]) -> list[Any]:
+        for attempt in range(3):
+            try:
+                outcomes, told = await self._perform(lambda tx: list(work(tx, asked)))
+            except ConstraintBroken as broken:
+                if len(asked) == 1 and broken.name == _KEPT_MEANWHILE and attempt < 2:
+                    continue  # Another process answered this very request meanwhile: now its answer is there to see.
+                if len(asked) == 1 and broken.name in self._refusals:
+                    return [self._refusals[broken.name]()]
+                raise
+            if told:
+                self._told()
+            return outcomes
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _alone(self, work: Work[Any, Any], one: Any) -> Any:
+        try:
+            return (await self._once(work, [one]))[0]
+        except Exception as error:  # noqa: BLE001 - it is told to the one it belongs to
+            return error
+
+
+def _answer(settled: _Settled) -> None:
+    for future, outcome in settled:
+        if future.done():
+            continue  # Its caller went away; the write stands all the same.
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+class TaskLane(Lane):
+    """A lane that is a task in the event loop, for a driver that waits there."""
+
+    def __init__(self, perform: Perform, **more: Any) -> None:
+        """Write through `perform`."""
+        super().__init__(perform, **more)
+        self._task: asyncio.Task[None] | None = None
+        self._something = asyncio.Event()
+
+    def _wake(self) -> None:
+        self._something.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="lane")
+
+    async def _run(self) -> None:
+        while not self._closed or self._waiting:
+            if not self._waiting:
+                self._something.clear()
+                await self._something.wait()
+                continue
+            _answer(await self._serve(self._taken()))
+
+    async def close(self) -> None:
+        """Write what still waits, and end."""
+        self._closed = True
+        self._something.set()
+        if self._task is not None:
+            await self._task
+
+
+class ThreadLane(Lane):
+    """A lane that is a thread, for a driver that blocks."""
+
+    def __init__(self, perform: Perform, **more: Any) -> None:
+        """Write through `perform`, which never really waits."""
+        super().__init__(perform, **more)
+        self._something = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
+            self._thread.start()
+        self._something.set()
+
+    def _run(self) -> None:
+        assert self._loop is not None
+        while not self._closed or self._waiting:
+            if not self._waiting:
+                self._something.wait()
+                self._something.clear()
+                continue
+            self._loop.call_soon_threadsafe(_answer, _driven(self._serve(self._taken())))
+
+    async def close(self) -> None:
+        """Write what still waits, and end."""
+        self._closed = True
+        self._something.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+
+def _driven(coroutine: Coroutine[Any, Any, R]) -> R:
+    """Return what `coroutine` returns; it must never really wait."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]  # StopIteration is not generic
+    raise AssertionError("a thread's lane waited for the event loop")

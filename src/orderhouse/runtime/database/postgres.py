@@ -1,0 +1,330 @@
+"""A context's database as a schema of PostgreSQL: the same synchronous work, run on a greenlet in the event loop.
+
+Work that only asks and keeps its writes back needs no BEGIN: all it adds, changes and tells is fused into one
+statement, which is a transaction by itself. The first statement that must run at once begins one.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only, greenlet_spawn
+
+from orderhouse.runtime import facts
+from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable, StillRunning
+from orderhouse.runtime.database.sql import Row, for_postgresql
+from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
+
+R = TypeVar("R")
+P = ParamSpec("P")
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types no dialect's constructor
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresPlace:
+    """Where a context's schema is, and how long anything there may take."""
+
+    url: str
+    schema: str
+    statement_ms: int = 10_000
+    lock_ms: int = 5_000
+    connect_s: float = 3.0
+    readers: int = 4
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What every connection of ours sets."""
+        return {
+            "application_name": f"orderhouse {self.schema}",
+            "search_path": self.schema,
+            "statement_timeout": str(self.statement_ms),
+            "lock_timeout": str(self.lock_ms),
+            "idle_in_transaction_session_timeout": "30000",
+            # A prepared plan serves every size of batch: planning anew would cost more than it could win.
+            "plan_cache_mode": "force_generic_plan",
+        }
+
+
+class PostgresReading(Reading):
+    """Questions on one connection, asked from within a greenlet."""
+
+    dialect = "postgresql"
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        """Ask on `connection`."""
+        self._connection = connection
+
+    def rows(self, sql: str, **values: object) -> Sequence[Row]:
+        """Return every row of the answer."""
+        text, arguments = for_postgresql(sql, values)
+        return cast("Sequence[Row]", _waited(self._connection.fetch(text, *arguments)))
+
+
+class PostgresTransaction(Transaction):
+    """One unit of work on a lane's connection."""
+
+    dialect = "postgresql"
+
+    def __init__(self, connection: "asyncpg.Connection[Any]", orm: Connection) -> None:
+        """Work on `connection`, which is also under the ORM's connection `orm`."""
+        super().__init__()
+        self._connection = connection
+        self._orm = orm
+        self._session: Session | None = None
+        self._begun = False
+
+    @property
+    def for_update(self) -> str:
+        """End of a SELECT that locks its rows."""
+        self._begin()
+        return " FOR UPDATE"
+
+    @property
+    def session(self) -> Session:
+        """The ORM on this transaction."""
+        if self._session is None:
+            self._begin()
+            self._session = Session(self._orm, expire_on_commit=False)
+        return self._session
+
+    def rows(self, sql: str, **values: object) -> Sequence[Row]:
+        """Return every row of the answer."""
+        text, arguments = for_postgresql(sql, values)
+        return cast("Sequence[Row]", _waited(self._connection.fetch(text, *arguments)))
+
+    def run(self, sql: str, **values: object) -> int:
+        """Run one statement now and return how many rows it touched."""
+        self._begin()
+        text, arguments = for_postgresql(sql, values)
+        told = _waited(self._connection.execute(text, *arguments)).rpartition(" ")[2]
+        return int(told) if told.isdigit() else 0
+
+    def finish(self) -> None:
+        """Write what was kept back, and commit."""
+        if self._session is not None:
+            self._session.flush()
+        if self._added or self._changed or self._facts:
+            self._write()
+        if self._begun:
+            _waited(self._connection.execute("COMMIT"))
+            self._begun = False
+
+    def undo(self) -> None:
+        """Take everything back."""
+        if self._begun and not self._connection.is_closed():
+            _waited(self._connection.execute("ROLLBACK"))
+            self._begun = False
+
+    def close(self) -> None:
+        """Let go of the ORM's session, after the end of the transaction."""
+        if self._session is not None:
+            self._session.close()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            _waited(self._connection.execute("BEGIN"))
+            self._begun = True
+
+    def _write(self) -> None:
+        arguments: list[object] = []
+        for rows in (*self._added.values(), *self._changed.values()):
+            arguments.extend(zip(*rows, strict=True))
+        if self._facts:
+            arguments.append(len(self._facts))
+            # The position is added by the statement itself, which alone knows where the log ends.
+            arguments.extend(zip(*facts.rows_of(self._facts, 0), strict=True))
+        _waited(self._connection.fetch(_fused(tuple(self._added), tuple(self._changed), bool(self._facts)), *arguments))
+
+
+@lru_cache(maxsize=256)
+def _fused(added: tuple[Table, ...], changed: tuple[tuple[Table, tuple[str, ...]], ...], told: bool) -> str:
+    """Return the one statement that inserts into `added`, updates `changed` and appends to the log.
+
+    Every value is an array with one member a row. The row that hands out positions is locked last, when everything
+    else that could make this transaction wait is behind it; it is what serialises the commits of a context.
+    """
+    parts: list[str] = []
+    number = 0
+
+    def arrays(types: Sequence[str]) -> str:
+        nonlocal number
+        number += len(types)
+        return ", ".join(f"${number - len(types) + n}::{kind}[]" for n, kind in enumerate(types, 1))
+
+    for n, table in enumerate(added):
+        source = arrays([_type(column.type) for column in table.columns])
+        parts.append(f"a{n} AS (INSERT INTO {table.name} SELECT * FROM unnest({source}) RETURNING 1)")
+    for n, (table, columns) in enumerate(changed):
+        keys = [column.name for column in table.primary_key]
+        source = arrays([_type(table.columns[name].type) for name in (*keys, *columns)])
+        settings = ", ".join(f"{name} = new.{name}" for name in columns)
+        where = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
+        names = ", ".join((*keys, *columns))
+        parts.append(
+            f"c{n} AS (UPDATE {table.name} SET {settings} FROM unnest({source}) AS new({names}) "
+            f"WHERE {where} RETURNING 1)"
+        )
+    if told:
+        number += 1
+        count = f"${number}::bigint"
+        behind = " + ".join(f"(SELECT count(*) FROM {part.split(' ', 1)[0]})" for part in parts) or "0"
+        source = arrays(["bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text"])
+        parts.append(
+            f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 "
+            f"RETURNING position - {count} AS after)"
+        )
+        parts.append(
+            "told AS (INSERT INTO facts SELECT head.after + f.position, f.id, f.name, f.version, f.aggregate, "
+            f"f.sequence, f.data, f.at, f.actor, f.request_id, f.trace FROM head, unnest({source}) "
+            "AS f(position, id, name, version, aggregate, sequence, data, at, actor, request_id, trace))"
+        )
+    return f"WITH {', '.join(parts)} SELECT"
+
+
+def _type(column: Any) -> str:
+    return str(column.compile(dialect=_DIALECT))
+
+
+class PostgresWriter:
+    """A lane's connection: made when it is needed, made anew when it was lost."""
+
+    def __init__(self, place: PostgresPlace) -> None:
+        """Write at `place`."""
+        self._engine: AsyncEngine = create_async_engine(
+            make_url(place.url).set(drivername="postgresql+asyncpg"),
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={
+                "server_settings": place.settings,
+                "timeout": place.connect_s,
+                "command_timeout": place.statement_ms / 1000 + 5,
+            },
+        )
+        self._connection: AsyncConnection | None = None
+
+    async def perform(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
+        """Run `work` in one durable transaction; return its result and whether it told facts."""
+        with _translated():
+            connection = await self._connected()
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            try:
+                return await connection.run_sync(_performed, driver, work)
+            except BaseException:
+                # Whatever broke may have left the connection in a state nobody knows; a fresh one is cheap.
+                if driver.is_closed() or driver.is_in_transaction():
+                    await self.close()
+                raise
+
+    async def _connected(self) -> AsyncConnection:
+        if self._connection is None:
+            self._connection = await self._engine.connect()
+        return self._connection
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+
+def _performed(orm: Connection, driver: "asyncpg.Connection[Any]", work: Callable[[Transaction], R]) -> tuple[R, bool]:
+    transaction = PostgresTransaction(driver, orm)
+    try:
+        result = work(transaction)
+        transaction.finish()
+    except BaseException:
+        transaction.undo()
+        raise
+    finally:
+        transaction.close()
+    return result, transaction.tells
+
+
+class PostgresReaders:
+    """A few connections that only ask."""
+
+    def __init__(self, place: PostgresPlace) -> None:
+        """Ask at `place`."""
+        self._place = place
+        self._pool: asyncpg.Pool[Any] | None = None
+
+    async def ask(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of `question`, run on a greenlet."""
+        with _translated():
+            pool = await self._opened()
+            async with pool.acquire(timeout=self._place.connect_s) as connection:
+                return await greenlet_spawn(lambda: question(PostgresReading(connection), *args, **kwargs))
+
+    async def _opened(self) -> "asyncpg.Pool[Any]":
+        if self._pool is None:
+            self._pool = await asyncpg.create_pool(
+                make_url(self._place.url).set(drivername="postgresql").render_as_string(hide_password=False),
+                min_size=0,
+                max_size=self._place.readers,
+                timeout=self._place.connect_s,
+                command_timeout=self._place.statement_ms / 1000 + 5,
+                server_settings={**self._place.settings, "default_transaction_read_only": "on"},
+                # Questions leave nothing behind in a session, so there is nothing to reset.
+                reset=_nothing,
+            )
+        return self._pool
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
+
+async def _nothing(_connection: "asyncpg.Connection[Any]") -> None:
+    pass
+
+
+def _waited(awaitable: Awaitable[R]) -> R:
+    """Wait for the driver from within synchronous code."""
+    return await_only(awaitable)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's errors, also those the ORM wrapped, into ours."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _ours(error.orig.__cause__ if error.orig and error.orig.__cause__ else error) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise _ours(error) from error
+
+
+def _ours(error: BaseException) -> BaseException:
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return ConstraintBroken(error.constraint_name or "")
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return StillRunning()
+    if isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError | asyncpg.QueryCanceledError):
+        return DatabaseBusy()
+    if isinstance(
+        error,
+        asyncpg.PostgresConnectionError
+        | asyncpg.OperatorInterventionError
+        | asyncpg.InsufficientResourcesError
+        | asyncpg.InterfaceError
+        | asyncpg.InvalidAuthorizationSpecificationError
+        | asyncpg.InvalidCatalogNameError
+        | OSError
+        | TimeoutError,
+    ):
+        return DatabaseUnavailable()
+    return error

@@ -1,0 +1,204 @@
+"""Once: a request that writes is done once, however often it is sent.
+
+The answer is stored beside the key in the transaction that did the work, and told again byte for byte. Only what
+committed is stored: what was refused or failed left nothing behind and may be tried again with its key.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Table
+
+from orderhouse.kernel import clock
+from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.errors import Invalid, Refusal
+from orderhouse.kernel.events import Origin
+from orderhouse.kernel.principal import Principal
+from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.errors import StillRunning
+from orderhouse.runtime.database.sql import as_id
+from orderhouse.runtime.database.tables import tables_of
+from orderhouse.runtime.database.transaction import Transaction, Work
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+_PATIENCE_S = 5.0
+_ANSWERS: Table = tables_of("any").tables["answers"]
+
+
+class KeyReused(Invalid):
+    """This Idempotency-Key was used for a different request."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[W]):
+    """What is wanted, by whom, and when it was asked."""
+
+    wanted: W
+    caller: Principal
+    at: Instant
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to the caller, and is stored beside the key."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One caller's key for one operation, and a digest of what it was used for."""
+
+    id: UUID
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed(Generic[W]):
+    asked: Asked[W]
+    key: _Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[W, R]):
+    """Work whose answers are stored. Equal work shares a transaction."""
+
+    work: Work[Asked[W], R]
+    answer: Callable[[R], Answer]
+
+    def __call__(self, tx: Transaction, asked: Sequence[_Keyed[W]]) -> Sequence[Answer | Refusal]:
+        """Answer what was answered before, do the rest, and store its answers."""
+        before = _answered(tx, [one.key for one in asked if one.key])
+        fresh = [one for one in asked if one.key is None or one.key.id not in before]
+        done = iter(self.work(tx, [one.asked for one in fresh])) if fresh else iter(())
+        outcomes: list[Answer | Refusal] = []
+        kept = []
+        for one in asked:
+            if one.key is not None and one.key.id in before:
+                fingerprint, answer = before[one.key.id]
+                outcomes.append(answer if fingerprint == one.key.fingerprint else KeyReused())
+                continue
+            outcome = next(done)
+            if isinstance(outcome, Refusal):
+                outcomes.append(outcome)
+                continue
+            answer = self.answer(outcome)
+            outcomes.append(answer)
+            if one.key is not None:
+                headers = orjson.dumps(answer.headers).decode()
+                kept.append((one.key.id, one.key.fingerprint, answer.status, headers, answer.body, one.asked.at))
+        if kept:
+            tx.add(_ANSWERS, kept)
+        return outcomes
+
+
+def _answered(tx: Transaction, keys: Sequence[_Key]) -> dict[UUID, tuple[bytes, Answer]]:
+    if not keys:
+        return {}
+    found = tx.rows(
+        "SELECT id, fingerprint, status, headers, body FROM answers WHERE id IN :ids", ids=[key.id for key in keys]
+    )
+    return {
+        as_id(row[0]): (row[1], Answer(row[2], tuple((n, v) for n, v in orjson.loads(row[3])), row[4], replayed=True))
+        for row in found
+    }
+
+
+class OnceCall:
+    """`once` as one request sees it: it knows the caller, the key, the operation and the request's fingerprint."""
+
+    __slots__ = ("_caller", "_database", "_key", "_origin")
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        caller: Principal,
+        origin: Origin,
+        operation: str,
+        key: str | None,
+        fingerprint: bytes,
+    ) -> None:
+        """Write to `database`. Without a `key` the work is done, and nothing is stored for a retry."""
+        self._database = database
+        self._caller = caller
+        self._origin = origin
+        self._key = _key(caller.subject, operation, key, fingerprint) if key is not None else None
+
+    async def __call__(
+        self,
+        work: Work[Asked[W], R],
+        wanted: W,
+        *,
+        answer: Callable[[R], Answer],
+        learn: Callable[[Refusal], Awaitable[bool]] | None = None,
+    ) -> Answer:
+        """Do `work` once, in one transaction with its stored answer, and return that answer.
+
+        `learn` is asked about a refusal: whether it found out something (from a neighbour) that is worth one more try.
+        Raises KeyReused, StillRunning when an earlier request with this key takes longer than five seconds, and
+        whatever refusal the work decided on.
+        """
+        keyed = _Keyed(Asked(wanted, self._caller, clock.now(), self._origin), self._key)
+        kept = _Kept(work, answer)
+        if self._key is None:
+            return await self._tried(kept, keyed, learn)
+        mine = await self._turn(self._key.id.bytes)
+        task = asyncio.ensure_future(self._tried(kept, keyed, learn))
+        task.add_done_callback(lambda _: self._leave(mine))
+        # Who goes away does not take the work along: the key stays taken until it is decided.
+        return await asyncio.shield(task)
+
+    async def _turn(self, key: bytes) -> bytes:
+        """Wait until nobody in this process is doing what has this key; other processes meet at the database."""
+        running = self._database.running
+        patience = asyncio.timeout(_PATIENCE_S)
+        try:
+            async with patience:
+                while key in running:
+                    await running[key].wait()
+        except TimeoutError:
+            raise StillRunning from None
+        running[key] = asyncio.Event()
+        return key
+
+    def _leave(self, key: bytes) -> None:
+        self._database.running.pop(key).set()
+
+    async def _tried(
+        self, kept: _Kept[Any, Any], keyed: _Keyed[Any], learn: Callable[[Refusal], Awaitable[bool]] | None
+    ) -> Answer:
+        try:
+            return await self._database.write(kept, keyed)
+        except Refusal as refusal:
+            if learn is None or not await learn(refusal):
+                raise
+        return await self._database.write(kept, keyed)
+
+
+def _key(subject: str, operation: str, key: str, fingerprint: bytes) -> _Key:
+    named = blake2b("\0".join((subject, operation, key)).encode(), digest_size=16).digest()
+    return _Key(UUID(bytes=named), fingerprint)
+
+
+def forget(tx: Transaction, before: Instant, limit: int = 1000) -> int:
+    """Forget up to `limit` answers that were kept before `before`; return how many."""
+    return tx.run(
+        "DELETE FROM answers WHERE id IN "
+        "(SELECT id FROM answers WHERE kept_at < :before ORDER BY kept_at LIMIT :limit)",
+        before=before,
+        limit=limit,
+    )

@@ -1,0 +1,219 @@
+"""Readers: a context follows its neighbours' facts, in order, and its effects happen once.
+
+Effect and position are kept together, so a reader that is killed anywhere goes on where its effects ended. A fact
+that fails parks itself in the queue, and with it whatever else its aggregate tells; all others go on.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from orderhouse.kernel import clock
+from orderhouse.kernel.clock import Clock, Instant
+from orderhouse.kernel.errors import Refusal, Unavailable
+from orderhouse.kernel.events import Fact, Origin
+from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.queue import Entry, LeaseLost, Leased, Queue
+
+log = structlog.get_logger(__name__)
+
+Effect = Callable[[Transaction, Sequence[Fact]], None]
+"""What facts, in order, change in a context's own tables."""
+
+
+class Source(Protocol):
+    """A log to follow."""
+
+    name: str
+
+    async def read(self, after: int, limit: int) -> Sequence[Fact]:
+        """Return up to `limit` facts behind position `after`, in order."""
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until there may be more, at most `seconds`."""
+
+
+class Sink(Protocol):
+    """Whoever follows: takes facts in order and remembers, together with their effects, how far it came."""
+
+    async def position(self) -> int:
+        """Return the position of the last fact taken; 0 before the first."""
+
+    async def take(self, facts: Sequence[Fact]) -> None:
+        """Take `facts`; those at or below the position were taken before and change nothing."""
+
+    async def idle(self) -> None:
+        """Do what can be done while there is nothing to take."""
+
+
+class Follower:
+    """Brings a source's facts to a sink, for as long as it runs."""
+
+    POLL_S = 0.1
+    """How long another process's facts may lie unseen: this process's own ring a bell."""
+
+    def __init__(self, source: Source, sink: Sink, *, batch: int = 1000, now: Clock = clock.now) -> None:
+        """Follow `source`, up to `batch` facts at a time."""
+        self._source = source
+        self._sink = sink
+        self._batch = batch
+        self._now = now
+        self._failures = 0
+        self.fresh_as_of: Instant = 0
+        """Every fact told up to this instant has been taken."""
+        self.trouble = ""
+        """Why it cannot go on at the moment; empty when it can."""
+
+    async def run(self) -> None:
+        """Follow until cancelled; what fails is tried again, ever more slowly up to some seconds."""
+        while True:
+            try:
+                await self.catch_up()
+                await self._sink.idle()
+                self._failures, self.trouble = 0, ""
+                await self._source.wait(self.POLL_S)
+            except Exception as error:  # noqa: BLE001 - a reader outlives whatever its source or sink suffers
+                self._failures += 1
+                self.trouble = f"{type(error).__name__}: {error}"
+                level = log.warning if isinstance(error, Unavailable) else log.exception
+                level("reader_waits", source=self._source.name, failures=self._failures, error=self.trouble)
+                await asyncio.sleep(random.uniform(0.5, 1.0) * min(5.0, 0.1 * 2**self._failures))
+
+    async def catch_up(self) -> int:
+        """Take all there is now, and return the position."""
+        position = await self._sink.position()
+        while True:
+            asked_at = self._now()
+            facts = await self._source.read(position, self._batch)
+            if facts:
+                await self._sink.take(facts)
+                position = facts[-1].position
+            if len(facts) < self._batch:
+                self.fresh_as_of = asked_at
+                return position
+
+
+class DatabaseSink:
+    """A sink whose effects are rows of its own, in its context's database."""
+
+    def __init__(self, name: str, database: Database, effect: Effect, *, now: Clock = clock.now) -> None:
+        """Keep the place called `name` in `database`, and there do what `effect` does."""
+        self._name = name
+        self._database = database
+        self._effect = effect
+        self._now = now
+        self._parked = Queue(f"facts:{name}")
+
+    async def position(self) -> int:
+        """Return the position of the last fact taken."""
+        found = await self._database.read(
+            lambda reading: reading.row("SELECT position FROM readers WHERE name = :name", name=self._name)
+        )
+        return int(found[0]) if found else 0
+
+    async def take(self, facts: Sequence[Fact]) -> None:
+        """Take `facts` in one transaction; if one of them fails, one by one, and park what fails."""
+        try:
+            await self._kept(self._taken, facts)
+        except (Refusal, asyncio.CancelledError):
+            raise
+        except Exception:  # noqa: BLE001 - one by one shows which of them it was
+            for fact in facts:
+                await self._take_or_park(fact)
+
+    async def _take_or_park(self, fact: Fact) -> None:
+        try:
+            await self._kept(self._taken, [fact])
+        except (Unavailable, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the fact is parked with its reason, and the others go on
+            reason = f"{type(error).__name__}: {error}"
+            log.error("fact_parked", reader=self._name, position=fact.position, name=fact.name, reason=reason)
+            await self._kept(self._park, [fact], reason)
+
+    async def _kept(self, work: Callable[..., None], facts: Sequence[Fact], *more: object) -> None:
+        def whole(tx: Transaction, _asked: Sequence[None]) -> list[None]:
+            new = self._new(tx, facts)
+            if new:
+                work(tx, new, *more)
+                self._move(tx, new[-1].position)
+            return [None]
+
+        await self._database.write_many(whole, [None])
+
+    def _taken(self, tx: Transaction, facts: Sequence[Fact]) -> None:
+        waiting = self._parked.lanes(tx, {_lane(fact.aggregate) for fact in facts})
+        self._effect(tx, [fact for fact in facts if _lane(fact.aggregate) not in waiting])
+        self._park(tx, [fact for fact in facts if _lane(fact.aggregate) in waiting], "an earlier fact is parked")
+
+    def _park(self, tx: Transaction, facts: Sequence[Fact], reason: str) -> None:
+        now = self._now()
+        self._parked.put(tx, [Entry(_lane(fact.aggregate), _payload(fact), reason=reason) for fact in facts], now)
+
+    def _new(self, tx: Transaction, facts: Sequence[Fact]) -> list[Fact]:
+        found = tx.row(f"SELECT position FROM readers WHERE name = :name{tx.for_update}", name=self._name)
+        if found is None:
+            tx.run("INSERT INTO readers (name, position) VALUES (:name, 0)", name=self._name)
+        position = int(found[0]) if found else 0
+        return [fact for fact in facts if fact.position > position]
+
+    def _move(self, tx: Transaction, position: int) -> None:
+        tx.run("UPDATE readers SET position = :position WHERE name = :name", position=position, name=self._name)
+
+    async def idle(self) -> None:
+        """Try parked facts that are due again, each in a transaction with its entry."""
+        if not await self._database.read(self._parked.due, self._now()):
+            return
+        for leased in await self._database.write(self._claim, None):
+            try:
+                await self._database.write(self._retry, leased)
+            except (Unavailable, LeaseLost, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 - it is told in the entry, and tried again later or given up
+                reason = f"{type(error).__name__}: {error}"
+                await self._database.write(
+                    lambda tx, asked: [self._parked.fail(tx, one, reason, self._now()) for one in asked], leased
+                )
+
+    def _claim(self, tx: Transaction, asked: Sequence[None]) -> list[list[Leased]]:
+        return [self._parked.claim(tx, 20, self._now()) for _ in asked]
+
+    def _retry(self, tx: Transaction, asked: Sequence[Leased]) -> list[None]:
+        for leased in asked:
+            self._parked.finish(tx, leased)
+            self._effect(tx, [_unparked(leased.payload)])
+        return [None for _ in asked]
+
+
+def _lane(aggregate: UUID) -> str:
+    return str(aggregate)
+
+
+def _payload(fact: Fact) -> Mapping[str, object]:
+    return {
+        "position": fact.position,
+        "id": fact.id,
+        "name": fact.name,
+        "version": fact.version,
+        "aggregate": fact.aggregate,
+        "sequence": fact.sequence,
+        "data": fact.data,
+        "at": fact.at,
+        "origin": [fact.origin.actor, fact.origin.request_id, fact.origin.trace],
+    }
+
+
+def _unparked(payload: Mapping[str, Any]) -> Fact:
+    return Fact(
+        **{
+            **payload,
+            "id": UUID(payload["id"]),
+            "aggregate": UUID(payload["aggregate"]),
+            "origin": Origin(*payload["origin"]),
+        }
+    )
