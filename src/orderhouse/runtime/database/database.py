@@ -2,8 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -156,17 +155,13 @@ Place = Path | PostgresPlace
 """Where a context's database is: a file, or a schema of PostgreSQL."""
 
 
-@asynccontextmanager
-async def opened(
+def open_database(
     context: str, place: Place, tables: MetaData, *, refusals: Mapping[str, type[Refusal]], bound: int = 2048
-) -> AsyncIterator[Database]:
-    """Open the migrated database of `context`; at most `bound` writes wait, more are refused as DatabaseBusy."""
-    database: Database = (
-        PostgresDatabase(context, place, refusals, bound)
-        if isinstance(place, PostgresPlace)
-        else SqliteDatabase(context, place, tables, refusals, bound)
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
+) -> Database:
+    """Return the migrated database of `context`; at most `bound` writes wait, more are refused as DatabaseBusy.
+
+    Whoever opens it closes it.
+    """
+    if isinstance(place, PostgresPlace):
+        return PostgresDatabase(context, place, refusals, bound)
+    return SqliteDatabase(context, place, tables, refusals, bound)

@@ -205,6 +205,8 @@ class PostgresWriter:
             make_url(place.url).set(drivername="postgresql+asyncpg"),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
+            # JSON comes as text on every connection, as it does from SQLite.
+            json_deserializer=str,
             connect_args={
                 "server_settings": place.settings,
                 "timeout": place.connect_s,
@@ -320,11 +322,13 @@ def _ours(error: BaseException) -> BaseException:
         asyncpg.PostgresConnectionError
         | asyncpg.OperatorInterventionError
         | asyncpg.InsufficientResourcesError
-        | asyncpg.InterfaceError
         | asyncpg.InvalidAuthorizationSpecificationError
         | asyncpg.InvalidCatalogNameError
         | OSError
         | TimeoutError,
     ):
+        return DatabaseUnavailable()
+    # The driver has one class for a connection that is gone and for a call that was wrong.
+    if isinstance(error, asyncpg.InterfaceError) and "clos" in str(error):
         return DatabaseUnavailable()
     return error

@@ -69,7 +69,8 @@ def for_sqlite(sql: str, values: Mapping[str, object]) -> tuple[str, Mapping[str
 
 def as_id(value: UUID | bytes) -> UUID:
     """Return the id a row holds: SQLite keeps its 16 bytes, PostgreSQL has a type for it."""
-    return UUID(bytes=value) if isinstance(value, bytes) else value
+    # The driver of PostgreSQL has a class of its own, which JSON does not know.
+    return UUID(bytes=value if isinstance(value, bytes) else value.bytes)
 
 
 def as_id_or_none(value: UUID | bytes | None) -> UUID | None:

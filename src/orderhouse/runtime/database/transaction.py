@@ -69,11 +69,13 @@ class Transaction(Reading):
 
     def add(self, table: Table, rows: Iterable[Row]) -> None:
         """Insert `rows`, each in the order of the table's columns, at the end of the transaction."""
-        self._added.setdefault(table, []).extend(rows)
+        if more := list(rows):
+            self._added.setdefault(table, []).extend(more)
 
     def change(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Set `columns` at the end of the transaction; a row is the primary key's values, then theirs."""
-        self._changed.setdefault((table, tuple(columns)), []).extend(rows)
+        if more := list(rows):
+            self._changed.setdefault((table, tuple(columns)), []).extend(more)
 
     def tell(self, facts: Iterable[NewFact]) -> None:
         """Append `facts` to the context's log, if and when this transaction is kept."""

@@ -1,0 +1,101 @@
+"""Readers: effects once, in order, whatever fails and wherever it is killed."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from orderhouse.kernel.events import Fact
+from orderhouse.runtime.database.database import Database, Place
+from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.queue import Queue
+from orderhouse.runtime.readers import DatabaseSink, Follower
+from orderhouse.runtime.transports.direct import DirectSource
+from tests.integration.things import Things, call, opened, told
+
+pytestmark = pytest.mark.anyio
+
+
+class Growing:
+    """Grows every thing it reads of by one; refuses what it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.seen: list[int] = []
+
+    def effect(self, tx: Transaction, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            touched = tx.run("UPDATE things SET size = size + 1 WHERE id = :id", id=fact.aggregate)
+            assert touched == 1
+            if str(fact.aggregate) in self.refused:
+                raise ValueError("not this one")
+        self.seen.extend(fact.position for fact in facts)
+
+
+async def make(database: Database, *wanted: str) -> None:
+    for name in wanted:
+        await call(database, name)(Things().make, name, answer=told)
+
+
+async def sizes(database: Database) -> dict[str, int]:
+    return {row[0]: row[1] for row in await database.read(lambda r: r.rows("SELECT name, size FROM things"))}
+
+
+async def test_every_fact_has_its_effect_once_and_a_new_reader_goes_on_where_the_last_ended(place: Place) -> None:
+    async with opened(place) as database:
+        await make(database, "tea", "milk")
+        growing = Growing()
+        assert await Follower(DirectSource(database), DatabaseSink("r", database, growing.effect)).catch_up() == 2
+        await make(database, "rice")
+        again = Follower(DirectSource(database), DatabaseSink("r", database, growing.effect), batch=1)
+        assert await again.catch_up() == 3
+        assert await sizes(database) == {"tea": 2, "milk": 2, "rice": 2}
+        assert growing.seen == [1, 2, 3]
+
+
+async def test_facts_delivered_twice_change_nothing(place: Place) -> None:
+    async with opened(place) as database:
+        await make(database, "tea")
+        sink = DatabaseSink("r", database, Growing().effect)
+        facts = await DirectSource(database).read(0, 10)
+        await sink.take(facts)
+        await sink.take(facts)
+        assert await sizes(database) == {"tea": 2}
+
+
+async def test_a_fact_that_fails_is_parked_with_its_aggregate_and_the_others_go_on(place: Place) -> None:
+    async with opened(place) as database:
+        await make(database, "tea", "milk", "rice")
+        growing = Growing()
+        source = DirectSource(database)
+        milk = (await source.read(1, 1))[0].aggregate
+        growing.refused.add(str(milk))
+        sink = DatabaseSink("r", database, growing.effect, now=lambda: 10**15)
+        await sink.take(await source.read(0, 10))
+        assert await sizes(database) == {"tea": 2, "milk": 1, "rice": 2}
+        assert await sink.position() == 3
+        parked = await database.read(lambda r: r.rows("SELECT lane, reason FROM queue"))
+        assert [tuple(row) for row in parked] == [(str(milk), "ValueError: not this one")]
+
+        growing.refused.clear()
+        later = DatabaseSink("r", database, growing.effect, now=lambda: 2 * 10**15)
+        await later.idle()
+        assert await sizes(database) == {"tea": 2, "milk": 2, "rice": 2}
+        assert await database.read(Queue("facts:r").due, 10**18) is False
+
+
+async def test_a_running_follower_sees_what_is_told_here_at_once_and_elsewhere_soon(place: Place) -> None:
+    async with opened(place) as database, opened(place) as elsewhere:
+        growing = Growing()
+        follower = Follower(DirectSource(database), DatabaseSink("r", database, growing.effect))
+        running = asyncio.create_task(follower.run())
+        try:
+            await make(database, "tea")
+            await make(elsewhere, "milk")
+            async with asyncio.timeout(5):
+                while await sizes(database) != {"tea": 2, "milk": 2}:
+                    await asyncio.sleep(0.01)
+        finally:
+            running.cancel()
+        assert growing.seen == [1, 2]
+        assert follower.fresh_as_of > 0
