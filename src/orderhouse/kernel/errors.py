@@ -49,6 +49,12 @@ class Conflict(Refusal):
     code = "conflict"
 
 
+class Stale(Conflict):
+    """Somebody changed this since you read it; read it again."""
+
+    code = "stale"
+
+
 class Unavailable(Refusal):
     """This cannot be answered right now; try again."""
 

@@ -18,7 +18,7 @@ from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.transaction import Transaction
-from orderhouse.runtime.queue import Entry, LeaseLost, Leased, Queue
+from orderhouse.runtime.queue import Entry, Leased, LeaseLost, Queue
 
 log = structlog.get_logger(__name__)
 

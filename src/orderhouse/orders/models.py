@@ -1,0 +1,254 @@
+"""An order, the rules that hold for it whoever asks, and the tables it is kept in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+from orderhouse.kernel import ids, money
+from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.principal import Principal
+from orderhouse.orders.contract import Kind, Status
+from orderhouse.orders.errors import AmountTooLarge, MoveNotAllowed
+from orderhouse.orders.schemas import ImportedLine, ImportOrder, PlaceOrder, WantedLine
+from orderhouse.runtime.database.tables import Id, tables_of
+
+MOVES: dict[Status, tuple[Status, ...]] = {
+    "placed": ("confirmed", "on_hold", "cancelled"),
+    "on_hold": ("placed", "confirmed", "cancelled"),
+    "confirmed": ("packed", "on_hold", "cancelled"),
+    "packed": ("shipped", "cancelled"),
+    "shipped": ("delivered", "returned"),
+    "delivered": ("returned",),
+    "cancelled": (),
+    "returned": (),
+}
+"""The status machine: where an order may go from where it stands."""
+
+ANSWERABLE_ROLES = frozenset({"clerk", "manager", "owner"})
+"""Who places an order in one of these roles is answerable for it until it is assigned to somebody else."""
+
+
+class OrderLine(NamedTuple):
+    """So many of one thing. `unit_price` and `amount` are exact millionths."""
+
+    line: int
+    sku: str
+    description: str | None
+    quantity: int
+    unit_price: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A document: a sale, a credit or an adjustment. `amount` is in exact millionths, `total` in minor units."""
+
+    id: UUID
+    kind: Kind
+    status: Status
+    currency: str
+    customer_id: UUID | None
+    country: str | None
+    placed_at: Instant
+    placed_by: str
+    owner_id: str | None
+    source: str
+    external_reference: str | None
+    note: str | None
+    amount: int
+    total: int
+    line_count: int
+    version: int
+    updated_at: Instant
+    fingerprint: bytes | None
+    lines: tuple[OrderLine, ...] = ()
+
+    @classmethod
+    def place(
+        cls, wanted: PlaceOrder | ImportOrder, *, by: Principal, at: Instant, country: str | None
+    ) -> "Order | AmountTooLarge":
+        """Return a new order of what is wanted, exact to the last digit, or why it cannot be that exact."""
+        lines = tuple(_lines(wanted.lines))
+        amount = sum(line.amount for line in lines)
+        if abs(amount) > money.LIMIT or any(abs(line.amount) > money.LIMIT for line in lines):
+            return AmountTooLarge()
+        trusted = wanted if isinstance(wanted, ImportOrder) else None
+        return cls(
+            id=ids.new_id(),
+            kind=trusted.kind if trusted else "sale",
+            status=trusted.status if trusted else "placed",
+            currency=wanted.currency,
+            customer_id=wanted.customer_id,
+            country=trusted.country if trusted else country,
+            placed_at=trusted.placed_at if trusted else at,
+            placed_by=by.subject,
+            owner_id=by.subject if by.role in ANSWERABLE_ROLES and not trusted else None,
+            source=trusted.source if trusted else "api",
+            external_reference=wanted.external_reference,
+            note=wanted.note,
+            amount=amount,
+            total=money.minor(amount, wanted.currency),
+            line_count=len(lines),
+            version=1,
+            updated_at=at,
+            fingerprint=trusted.fingerprint if trusted else None,
+            lines=lines,
+        )
+
+    def in_place_of(self, order_id: UUID, version: int) -> "Order":
+        """Return it as the next version of the order it replaces."""
+        return replace(self, id=order_id, version=version + 1)
+
+    def visible_to(self, caller: Principal) -> bool:
+        """Whether `caller` may know of it: a customer its own, a clerk what it placed or is answerable for."""
+        if caller.role == "customer":
+            return self.customer_id is not None and self.customer_id == caller.customer_id
+        if caller.role == "clerk":
+            return caller.subject == self.owner_id or (caller.subject == self.placed_by and self.owner_id is not None)
+        return True
+
+    @property
+    def moves(self) -> tuple[Status, ...]:
+        """Where it may go from here. A credit or an adjustment goes nowhere: it is booked, and undone by another."""
+        return MOVES[self.status] if self.kind == "sale" else ()
+
+    def move(self, to: Status, *, at: Instant) -> "Order":
+        """Return it as it is after going to `to`; MoveNotAllowed names where it may go instead."""
+        if to not in self.moves:
+            raise MoveNotAllowed(
+                f"It is {self.status}, and may go {_told(self.moves)}.", current=self.status, allowed=list(self.moves)
+            )
+        return self.changed(at, status=to)
+
+    def changed(self, at: Instant, **what: object) -> "Order":
+        """Return it with `what` changed, one version on."""
+        return replace(self, version=self.version + 1, updated_at=at, **what)  # type: ignore[arg-type]  # names of its own
+
+
+def _told(moves: tuple[Status, ...]) -> str:
+    return f"to {', '.join(moves)}" if moves else "nowhere"
+
+
+def _lines(wanted: Iterable[WantedLine | ImportedLine]) -> Iterable[OrderLine]:
+    for number, line in enumerate(wanted, 1):
+        yield OrderLine(
+            number, line.sku, line.description, line.quantity, line.unit_price, line.quantity * line.unit_price
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCard:
+    """What orders keeps of a customer: its own small copy, fed by facts."""
+
+    customer_id: UUID
+    active: bool
+    country: str | None
+    version: int
+
+
+tables = tables_of("orders")
+
+orders = Table(
+    "orders",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("customer_id", Id),
+    Column("country", Text),
+    Column("placed_at", BigInteger, nullable=False),
+    Column("placed_by", Text, nullable=False),
+    Column("owner_id", Text),
+    Column("source", Text, nullable=False),
+    Column("external_reference", Text),
+    Column("note", Text),
+    Column("amount", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("line_count", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("fingerprint", LargeBinary),
+    # Every list goes by time of placing; the id decides between orders of one instant.
+    Index("orders_placed", "placed_at", "id"),
+    Index("orders_status", "status", "placed_at", "id"),
+    Index("orders_customer", "customer_id", "placed_at", "id"),
+    # What a clerk is answerable for.
+    Index("orders_owner", "owner_id", "placed_at", "id"),
+    Index("orders_country", "country", "placed_at", "id"),
+    # Nearly everything is a sale: the few others have an index that a sale costs nothing.
+    Index(
+        "orders_kind",
+        "kind",
+        "placed_at",
+        "id",
+        sqlite_where=text("kind <> 'sale'"),
+        postgresql_where=text("kind <> 'sale'"),
+    ),
+    # What a clerk placed and somebody else is answerable for now: the clerk still sees it.
+    Index(
+        "orders_handed_over",
+        "placed_by",
+        "placed_at",
+        "id",
+        sqlite_where=text("placed_by <> owner_id"),
+        postgresql_where=text("placed_by <> owner_id"),
+    ),
+    # A source's document is there once: (source, reference) cannot appear twice.
+    Index(
+        "orders_reference",
+        "source",
+        "external_reference",
+        unique=True,
+        sqlite_where=text("external_reference IS NOT NULL"),
+        postgresql_where=text("external_reference IS NOT NULL"),
+    ),
+)
+
+order_lines = Table(
+    "order_lines",
+    tables,
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True),
+    Column("line", SmallInteger, primary_key=True, autoincrement=False),
+    Column("sku", Text, nullable=False),
+    Column("description", Text),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Why an order was moved, in somebody's words: free text may name persons, and facts never do.
+order_reasons = Table(
+    "order_reasons",
+    tables,
+    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+customer_cards = Table(
+    "customer_cards",
+    tables,
+    Column("customer_id", Id, primary_key=True),
+    Column("active", Boolean, nullable=False),
+    Column("country", Text),
+    Column("version", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,130 @@
+"""Every query that writing orders needs, and nothing else. Plain SQL: this is the hot path."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import NamedTuple
+from uuid import UUID
+
+from orderhouse.kernel.errors import Refusal
+from orderhouse.orders import models
+from orderhouse.orders.errors import OrderChanged, ReferenceTaken
+from orderhouse.orders.models import CustomerCard, Order
+from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
+from orderhouse.runtime.database.transaction import Transaction
+
+REFUSALS: Mapping[str, type[Refusal]] = {
+    "orders_reference": ReferenceTaken,
+    # Two writers made the next version of one order at once: the second one read what is no more.
+    "facts_aggregate": OrderChanged,
+}
+"""What it means that a constraint of the database was broken."""
+
+COLUMNS = tuple(column.name for column in models.orders.columns)
+_row_of = attrgetter(*COLUMNS)
+assert COLUMNS == tuple(field.name for field in fields(Order))[: len(COLUMNS)], "an order's row is its first fields"
+
+Reference = tuple[str, str]
+"""A source, and its number for a document."""
+
+
+class Known(NamedTuple):
+    """A document that is there already."""
+
+    id: UUID
+    version: int
+    fingerprint: bytes | None
+
+
+def order_of(row: Sequence[object]) -> Order:
+    """Return the order a row of the table holds, without its lines."""
+    order_id, kind, status, currency, customer_id, *rest = row
+    return Order(as_id(order_id), kind, status, currency, as_id_or_none(customer_id), *rest)  # type: ignore[arg-type]  # typed by the table
+
+
+class OrderRepository:
+    """Orders in one transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Work in `tx`."""
+        self._tx = tx
+
+    def cards_of(self, customers: Collection[UUID]) -> dict[UUID, CustomerCard]:
+        """Return the card of each customer we know."""
+        if not customers:
+            return {}
+        found = self._tx.rows(
+            "SELECT customer_id, active, country, version FROM customer_cards WHERE customer_id IN :ids",
+            ids=list(customers),
+        )
+        return {card.customer_id: card for card in map(_card, found)}
+
+    def known(self, references: Collection[Reference]) -> dict[Reference, Known]:
+        """Return which documents are there already."""
+        by_source: dict[str, list[str]] = defaultdict(list)
+        for source, reference in references:
+            by_source[source].append(reference)
+        return {
+            (source, row[0]): Known(as_id(row[1]), row[2], row[3])
+            for source, wanted in by_source.items()
+            for row in self._tx.rows(
+                "SELECT external_reference, id, version, fingerprint FROM orders "
+                "WHERE source = :source AND external_reference IN :wanted AND external_reference IS NOT NULL",
+                source=source,
+                wanted=wanted,
+            )
+        }
+
+    def held(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+        """Return these orders, without their lines; nobody else changes them before this transaction ends."""
+        found = self._tx.rows(
+            f"SELECT {', '.join(COLUMNS)} FROM orders WHERE id IN :ids ORDER BY id{self._tx.for_update}",
+            ids=sorted(set(ids)),
+        )
+        return {order.id: order for order in map(order_of, found)}
+
+    def add(self, orders: Collection[Order]) -> None:
+        """Keep new orders with their lines."""
+        self._tx.add(models.orders, map(_row_of, orders))
+        self._tx.add(models.order_lines, _line_rows(orders))
+
+    def replace(self, order: Order) -> None:
+        """Keep `order` in the place of the one with its id, lines and all."""
+        self._tx.run("DELETE FROM order_lines WHERE order_id = :id", id=order.id)
+        self._tx.change(models.orders, COLUMNS[1:], [_row_of(order)])
+        self._tx.add(models.order_lines, _line_rows([order]))
+
+    def save(self, orders: Iterable[Order]) -> None:
+        """Keep what may change of orders that are there."""
+        columns = ("status", "owner_id", "note", "version", "updated_at")
+        values = attrgetter("id", *columns)
+        self._tx.change(models.orders, columns, map(values, orders))
+
+    def add_reasons(self, reasons: Iterable[tuple[UUID, int, str]]) -> None:
+        """Keep why orders were moved: (order, version it got, reason)."""
+        self._tx.add(models.order_reasons, reasons)
+
+    def keep_cards(self, cards: Iterable[CustomerCard]) -> None:
+        """Keep each card, unless a newer one is there."""
+        for card in cards:
+            self._tx.run(
+                "INSERT INTO customer_cards (customer_id, active, country, version) "
+                "VALUES (:customer_id, :active, :country, :version) ON CONFLICT (customer_id) DO UPDATE SET "
+                "active = excluded.active, country = excluded.country, version = excluded.version "
+                "WHERE customer_cards.version < excluded.version",
+                customer_id=card.customer_id,
+                active=card.active,
+                country=card.country,
+                version=card.version,
+            )
+
+
+def _line_rows(orders: Iterable[Order]) -> Iterable[Row]:
+    return ((order.id, *line) for order in orders for line in order.lines)
+
+
+def _card(row: Row) -> CustomerCard:
+    return CustomerCard(as_id(row[0]), bool(row[1]), row[2], row[3])
+
+

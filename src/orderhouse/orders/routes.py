@@ -1,0 +1,168 @@
+"""The orders' part of the API."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query
+
+from orderhouse.kernel import clock
+from orderhouse.kernel.pages import CursorInvalid
+from orderhouse.kernel.principal import Principal
+from orderhouse.orders import reads
+from orderhouse.orders.errors import (
+    AmountTooLarge,
+    AssignmentForbidden,
+    CustomerInactive,
+    CustomerUnknown,
+    FiltersDoNotCombine,
+    MoveNotAllowed,
+    OrderChanged,
+    OrderUnknown,
+    ReferenceTaken,
+)
+from orderhouse.orders.models import Order
+from orderhouse.orders.schemas import (
+    Change,
+    ChangeOrder,
+    ListOrders,
+    Move,
+    MoveOrder,
+    OrderOut,
+    OrderPage,
+    PlacedOut,
+    PlaceOrder,
+    TransitionOut,
+)
+from orderhouse.orders.service import Moved, Newcomers, OrderService
+from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.once import Answer
+from orderhouse.runtime.web.fastapi_edge import (
+    Asker,
+    Edge,
+    IfMatch,
+    IfMatchMaybe,
+    IfNoneMatch,
+    Once,
+    etag,
+    json_answer,
+    needs,
+)
+
+_REFUSED_PLACING = (CustomerUnknown, CustomerInactive, ReferenceTaken, AmountTooLarge)
+
+
+def routes(edge: Edge, database: Database, service: OrderService, newcomers: Newcomers) -> APIRouter:
+    """Return the orders' routes."""
+    router = edge.router("/v1/orders", "orders")
+
+    @router.post("", status_code=201, response_model=PlacedOut, **needs("orders:place", *_REFUSED_PLACING, key=True))
+    async def place_order(wanted: PlaceOrder, once: Once, caller: Asker) -> Answer:
+        """Place an order."""
+        return await once(service.place, wanted, answer=_Created(caller), learn=newcomers.learn)
+
+    @router.get("", response_model=OrderPage, **needs("orders:read", FiltersDoNotCombine, CursorInvalid))
+    async def list_orders(wanted: Annotated[ListOrders, Query()], caller: Asker) -> Answer:
+        """List the orders you may see, a page at a time, latest first."""
+        found, following = await database.read(reads.page, wanted, caller)
+        return json_answer(
+            {
+                "items": [reads.summary(order, caller) for order in found],
+                "next": following,
+                "links": {"next": _link(wanted, following)} if following else {},
+            }
+        )
+
+    @router.get(
+        "/{order_id}",
+        response_model=OrderOut,
+        responses={304: {"description": "It is still what you have."}},
+        **needs("orders:read", OrderUnknown),
+    )
+    async def get_order(order_id: UUID, caller: Asker, unless: IfNoneMatch) -> Answer:
+        """Get an order with its lines, its history and where it may go next."""
+        found = await database.read(reads.whole, order_id, caller)
+        if found is None:
+            raise OrderUnknown
+        order, history = found
+        if unless == etag(order.version)[1]:
+            return Answer(304, (etag(order.version),), b"")
+        return json_answer({**reads.full(order, caller), "history": history}, etag(order.version))
+
+    @router.patch(
+        "/{order_id}",
+        response_model=PlacedOut,
+        **needs("orders:change", OrderUnknown, OrderChanged, AssignmentForbidden),
+    )
+    async def change_order(order_id: UUID, wanted: ChangeOrder, match: IfMatch, once: Once, caller: Asker) -> Answer:
+        """Change an order's note, or who is answerable for it."""
+        return await once(service.change, Change(order_id, wanted, match), answer=_Changed(caller))
+
+    @router.post(
+        "/{order_id}/transitions",
+        status_code=201,
+        response_model=TransitionOut,
+        **needs("orders:change", OrderUnknown, MoveNotAllowed, OrderChanged),
+    )
+    async def move_order(order_id: UUID, wanted: MoveOrder, match: IfMatchMaybe, once: Once) -> Answer:
+        """Take an order to another status. What the status machine does not allow is refused, with what it does."""
+        return await once(service.move, Move(order_id, wanted, match), answer=_moved)
+
+    return router
+
+
+class _Created:
+    """Answers what was placed. Equal for callers who may do the same, so that their orders share a transaction."""
+
+    __slots__ = ("_caller", "_may_change")
+    status = 201
+
+    def __init__(self, caller: Principal) -> None:
+        self._caller = caller
+        self._may_change = caller.may("orders:change")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._may_change == self._may_change
+
+    def __hash__(self) -> int:
+        return hash(self._may_change)
+
+    def __call__(self, order: Order) -> Answer:
+        headers = (("location", f"/v1/orders/{order.id}"), etag(order.version))
+        return Answer(self.status, headers, orjson.dumps(reads.full(order, self._caller)))
+
+
+class _Changed(_Created):
+    """Answers what was changed."""
+
+    __slots__ = ()
+    status = 200
+
+
+def _moved(moved: Moved) -> Answer:
+    after = moved.after
+    link = f"/v1/orders/{after.id}"
+    links: dict[str, Any] = {"order": link}
+    if after.moves:
+        links["transitions"] = {"href": f"{link}/transitions", "to": after.moves}
+    body = {
+        "order_id": after.id,
+        "from": moved.before.status,
+        "to": after.status,
+        "reason": moved.reason,
+        "actor": moved.origin.actor,
+        "at": clock.as_text(after.updated_at),
+        "version": after.version,
+        "links": links,
+    }
+    return json_answer(body, ("location", link), etag(after.version), status=201)
+
+
+def _link(wanted: ListOrders, cursor: str) -> str:
+    """Return the address of the next page: this one's, with another cursor."""
+    query = wanted.model_dump(exclude_unset=True, exclude={"cursor"})
+    for name in ("placed_from", "placed_to"):
+        if query.get(name) is not None:
+            query[name] = clock.as_text(query[name])
+    return f"/v1/orders?{urlencode({**query, 'cursor': cursor})}"

@@ -1,0 +1,39 @@
+"""Puts the orders context together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from orderhouse.customers.contract import CustomerDirectory
+from orderhouse.orders import models, readers, repository, routes
+from orderhouse.orders.service import Newcomers, OrderService
+from orderhouse.runtime.database.database import Database, Place, open_database
+from orderhouse.runtime.migrate import Schema
+from orderhouse.runtime.readers import DatabaseSink
+from orderhouse.runtime.web.fastapi_edge import Edge
+
+SCHEMA = Schema("orders", models.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The orders context over its database."""
+
+    database: Database
+    service: OrderService
+
+    @classmethod
+    def opened(cls, place: Place, *, bound: int) -> "Orders":
+        """Open the migrated database at `place`."""
+        database = open_database("orders", place, models.tables, refusals=repository.REFUSALS, bound=bound)
+        return cls(database, OrderService())
+
+    def routes(self, edge: Callable[[Database], Edge], directory: CustomerDirectory) -> APIRouter:
+        """Return its part of the API; `directory` is asked about customers it has not heard of."""
+        newcomers = Newcomers(self.database, directory)
+        return routes.routes(edge(self.database), self.database, self.service, newcomers)
+
+    def customer_reader(self) -> DatabaseSink:
+        """Return what follows the customers' facts."""
+        return DatabaseSink("customers", self.database, readers.keep_cards)

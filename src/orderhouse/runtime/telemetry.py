@@ -1,0 +1,101 @@
+"""Logs and traces: one JSON object a line, and every line knows the request it belongs to."""
+
+import logging
+import re
+import secrets
+import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any, Literal, TextIO
+
+import orjson
+import structlog
+
+_request: ContextVar[tuple[str, str]] = ContextVar("request", default=("", ""))
+
+_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_SECRET = re.compile(r"authorization|password|secret|token|cookie|api_?key|private", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@")
+
+
+def enter(request_id: str, trace: str) -> None:
+    """Say which request this task works for from now on."""
+    _request.set((request_id, trace))
+
+
+def trace_of(headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the W3C traceparent of our part of the caller's trace, or of a new one: trace id and a new span."""
+    for name, value in headers:
+        if name == b"traceparent":
+            found = _TRACEPARENT.fullmatch(value)
+            if found and found[1].strip(b"0") and found[2].strip(b"0"):
+                return f"00-{found[1].decode()}-{secrets.token_hex(8)}-01"
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def set_up(level: str, form: Literal["auto", "json", "pretty"], stream: TextIO | None = None) -> None:
+    """Send every log line, ours and the libraries', to `stream`: one JSON object each, or prettily in a terminal."""
+    out = stream or sys.stderr
+    pretty = form == "pretty" or (form == "auto" and out.isatty())
+    shared: list[structlog.typing.Processor] = [
+        _with_request,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redacted,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.dev.ConsoleRenderer() if pretty else rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(out) if pretty else structlog.BytesLoggerFactory(out.buffer),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_ToStructlog()]
+    root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.INFO))
+    for chatty in ("uvicorn.access", "asyncio", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _ToStructlog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a library's line on."""
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, message, logger=record.name, exc_info=record.exc_info or None)
+
+
+def _with_request(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    request_id, trace = _request.get()
+    if request_id and "request_id" not in event:
+        event["request_id"] = request_id
+        event["trace"] = trace
+    return event
+
+
+def redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take out what is named like a secret, and passwords inside addresses."""
+    for key, value in event.items():
+        if _SECRET.search(key):
+            event[key] = "[redacted]"
+        elif isinstance(value, str) and "://" in value:
+            event[key] = _URL_PASSWORD.sub(r"\1[redacted]@", value)
+    return event
+
+
+def rendered(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return the line: valid JSON whatever the event holds."""
+    try:
+        return orjson.dumps(event, default=repr)
+    except (TypeError, orjson.JSONEncodeError):
+        safe = {str(key).encode("utf-8", "replace").decode(): _text(value) for key, value in event.items()}
+        return orjson.dumps(safe)
+
+
+def _text(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode()

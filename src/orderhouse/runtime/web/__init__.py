@@ -1,0 +1,1 @@
+"""The edge: requests in, answers out, the same for every context."""

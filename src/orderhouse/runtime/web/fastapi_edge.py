@@ -1,0 +1,371 @@
+"""FastAPI routes that cost little: FastAPI documents them from their signatures, and this edge runs them.
+
+A route is an ordinary typed endpoint. Its vocabulary is closed, and read once, when it is made: one body model, one
+query model, ids in the path, `caller: Asker`, `once: Once`, `match: IfMatch`, `unless: IfNoneMatch`. FastAPI's own
+solver is not asked at a request; that is two thirds of what an idiomatic route costs (see docs/reference/performance).
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Annotated, Any, get_args, get_type_hints
+from uuid import UUID
+
+import orjson
+import structlog
+from fastapi import APIRouter, Depends
+from fastapi.params import Query
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
+from starlette.types import Receive, Scope, Send
+
+from orderhouse.kernel.errors import NotFound, Refusal, Unavailable
+from orderhouse.kernel.events import Origin
+from orderhouse.kernel.principal import PERMISSIONS, Principal
+from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.errors import StillRunning
+from orderhouse.runtime.once import Answer, KeyReused, OnceCall
+from orderhouse.runtime.tokens import Verifier
+from orderhouse.runtime.web import bodies, problems
+from orderhouse.runtime.web.bodies import Limits
+from orderhouse.runtime.web.refusals import (
+    BodyTooLarge,
+    Failed,
+    HeadersTooLarge,
+    KeyInvalid,
+    KeyMissing,
+    Malformed,
+    MatchMissing,
+    MediaTypeUnsupported,
+    PermissionMissing,
+    RequestInvalid,
+    TargetTooLong,
+    Unauthenticated,
+)
+
+log = structlog.get_logger(__name__)
+
+
+class _Given:
+    """What the edge gives an endpoint itself; FastAPI sees a dependency without parameters."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self) -> None: ...
+
+
+Once = Annotated[OnceCall, Depends(_Given("once"))]
+"""The request done once: `await once(work, wanted, answer=…)`."""
+
+Asker = Annotated[Principal, Depends(_Given("caller"))]
+"""Who asks."""
+
+IfMatch = Annotated[int, Depends(_Given("match"))]
+"""The version the caller last saw; without If-Match the request is refused."""
+
+IfMatchMaybe = Annotated[int | None, Depends(_Given("match_maybe"))]
+"""The version the caller last saw, if it says so."""
+
+IfNoneMatch = Annotated[str | None, Depends(_Given("unless"))]
+"""The ETag of what the caller has."""
+
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes the request safe to send again: the same key and body hear the same answer for 24 h.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-\[\]-~]+$"},
+    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+}
+_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag last seen; 412 when somebody has changed it since.",
+    "schema": {"type": "string", "pattern": r'^"[0-9]{1,9}"$'},
+    "example": '"1"',
+}
+_UNLESS = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of what you have; 304 when it is still that.",
+    "schema": {"type": "string", "pattern": r'^"[0-9]{1,9}"$'},
+    "example": '"1"',
+}
+
+
+def needs(permission: str, *refuses: type[Refusal], key: bool = False) -> dict[str, Any]:
+    """Return what a route declares: its permission, what it may refuse, and whether it needs an Idempotency-Key."""
+    if permission not in PERMISSIONS:
+        raise LookupError(f"nobody defined the permission {permission}")
+    return {"openapi_extra": {"x-permission": permission, "x-key": key, "x-refuses": list(refuses)}}
+
+
+def open_to_all(reason: str, *refuses: type[Refusal]) -> dict[str, Any]:
+    """Return what a route declares that asks nobody for a token, with the reason."""
+    return {"openapi_extra": {"x-open": reason, "x-refuses": list(refuses)}}
+
+
+class Edge:
+    """What the routes of one context share."""
+
+    def __init__(self, verifier: Verifier, limits: Limits, database: Database | None = None) -> None:
+        """Verify tokens by `verifier`; `once` writes to `database`."""
+        self.verifier = verifier
+        self.limits = limits
+        self.database = database
+
+    def router(self, prefix: str, tag: str) -> APIRouter:
+        """Return a router whose routes this edge runs."""
+        edge = self
+
+        class Bound(HouseRoute):
+            def __init__(self, path: str, endpoint: Callable[..., Awaitable[Answer]], **more: Any) -> None:
+                super().__init__(path, endpoint, edge, **more)
+
+        return APIRouter(prefix=prefix, tags=[tag], route_class=Bound)
+
+
+Provide = Callable[["Request"], Any]
+
+
+class HouseRoute(APIRoute):
+    """A route whose signature FastAPI documents and the edge runs."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Awaitable[Answer]], edge: Edge, **more: Any) -> None:
+        """Read the endpoint's signature; TypeError when it asks for what the edge does not know."""
+        declared = more.pop("openapi_extra", None) or {}
+        self.permission: str | None = declared.get("x-permission")
+        if self.permission is None and "x-open" not in declared:
+            raise TypeError(f"{endpoint.__name__} names no permission: use **needs(…) or **open_to_all(…)")
+        self._edge = edge
+        self._endpoint: Callable[..., Awaitable[Answer]] = endpoint
+        self._needs_key = bool(declared.get("x-key"))
+        self._operation = f"{'/'.join(sorted(more.get('methods') or ['GET']))} {path}"
+        self._reads_body = False
+        self._provide: list[tuple[str, Provide]] = []
+        parameters: list[dict[str, Any]] = []
+        hints = get_type_hints(endpoint, include_extras=True)
+        for name in inspect.signature(endpoint).parameters:
+            self._provide.append((name, self._provider(name, hints[name], path, parameters)))
+        refuses = [*self._always_refuses(parameters), *declared.get("x-refuses", ())]
+        more["openapi_extra"] = {
+            **({"parameters": parameters} if parameters else {}),
+            "x-permission": self.permission or "none",
+            "security": [{"bearer": []}] if self.permission else [],
+        }
+        more["responses"] = {**problems.examples(list(dict.fromkeys(refuses))), **(more.get("responses") or {})}
+        more["operation_id"] = endpoint.__name__
+        super().__init__(path, endpoint, **more)
+        self.app = self._serve
+
+    def _provider(self, name: str, hint: Any, path: str, parameters: list[dict[str, Any]]) -> Provide:
+        marks = get_args(hint)[1:] if get_args(hint) else ()
+        for mark in marks:
+            if isinstance(mark, Depends(lambda: None).__class__) and isinstance(mark.dependency, _Given):
+                return self._given(mark.dependency.name, parameters)
+            if isinstance(mark, Query):
+                model = get_args(hint)[0]
+                adapter = TypeAdapter(model)
+                return lambda request: bodies.query_of(adapter, request.scope["query_string"], model)
+        if hint is UUID and f"{{{name}}}" in path:
+            return lambda request: request.id_in_path(name)
+        if isinstance(hint, type) and issubclass(hint, BaseModel) and not self._reads_body:
+            self._reads_body = True
+            body = TypeAdapter(hint)
+            return lambda request: bodies.validated(body, request.json)
+        raise TypeError(f"{self._operation}: the edge does not know what to give for {name}: {hint}")
+
+    def _given(self, name: str, parameters: list[dict[str, Any]]) -> Provide:
+        documented: dict[str, dict[str, Any]] = {
+            "once": {**_KEY, "required": self._needs_key},
+            "match": {**_MATCH, "required": True},
+            "match_maybe": _MATCH,
+            "unless": _UNLESS,
+        }
+        if name in documented:
+            parameters.append(documented[name])
+        given: dict[str, Provide] = {
+            "once": self._once,
+            "caller": lambda request: request.caller,
+            "match": lambda request: request.match(required=True),
+            "match_maybe": lambda request: request.match(required=False),
+            "unless": lambda request: request.header(b"if-none-match") or None,
+        }
+        return given[name]
+
+    def _always_refuses(self, parameters: list[dict[str, Any]]) -> list[type[Refusal]]:
+        refuses: list[type[Refusal]] = [Malformed, RequestInvalid, Unavailable, TargetTooLong, HeadersTooLarge, Failed]
+        if self.permission:
+            refuses += [Unauthenticated, PermissionMissing]
+        if self._reads_body:
+            refuses += [BodyTooLarge, MediaTypeUnsupported]
+        names = {parameter["name"]: parameter.get("required") for parameter in parameters}
+        if "Idempotency-Key" in names:
+            refuses += [KeyInvalid, KeyReused, StillRunning, *([KeyMissing] if self._needs_key else [])]
+        if names.get("If-Match"):
+            refuses.append(MatchMissing)
+        return refuses
+
+    def _once(self, request: "Request") -> OnceCall:
+        key = request.key()
+        if key is None and self._needs_key:
+            raise KeyMissing
+        assert self._edge.database is not None, "an edge whose routes write has a database"
+        caller = request.caller
+        return OnceCall(
+            self._edge.database,
+            caller=caller,
+            origin=Origin(caller.subject, request.id, request.scope["state"].get("trace", "")),
+            operation=self._operation,
+            key=key,
+            fingerprint=request.fingerprint() if key is not None else b"",
+        )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, self._edge)
+        try:
+            if self.permission is not None:
+                request.authenticate(self.permission)
+            if self._reads_body:
+                await request.read(receive)
+            answer = await self._endpoint(**{name: provide(request) for name, provide in self._provide})
+        except Refusal as refusal:
+            await send_refusal(send, scope, refusal)
+            return
+        await send_answer(send, scope, answer)
+
+
+class Request:
+    """One request, as far as the edge has looked at it."""
+
+    __slots__ = ("_edge", "_headers", "body", "caller", "id", "json", "scope")
+
+    def __init__(self, scope: Scope, edge: Edge) -> None:
+        """Look at `scope`."""
+        self.scope = scope
+        self.id: str = scope["state"]["request_id"]
+        self.body = b""
+        self.json: Any = None
+        self.caller: Principal
+        self._edge = edge
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+
+    def header(self, name: bytes) -> str:
+        """Return a header's value; empty when there is none."""
+        return self._headers.get(name, b"").decode("latin-1")
+
+    def authenticate(self, permission: str) -> None:
+        """Set the caller; Unauthenticated or PermissionMissing."""
+        kind, _, token = self.header(b"authorization").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Unauthenticated
+        self.caller = self._edge.verifier.verify(token.strip())
+        self.scope["state"]["subject"] = self.caller.subject
+        if not self.caller.may(permission):
+            raise PermissionMissing
+
+    async def read(self, receive: Receive) -> None:
+        """Read and parse the body, never more of it than is taken."""
+        bodies.check_media_type(self._headers.get(b"content-type", b""))
+        most = self._edge.limits.body_bytes
+        declared = self._headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > most:
+            raise BodyTooLarge(f"At most {most} bytes.")
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Malformed("The body ended early.")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise BodyTooLarge(f"At most {most} bytes.")
+            parts.append(part)
+            more = message.get("more_body", False)
+        self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.json = bodies.parsed(self.body, self._edge.limits)
+
+    def id_in_path(self, name: str) -> UUID:
+        """Return an id of the path; what is no id names nothing."""
+        text = self.scope["path_params"][name]
+        try:
+            found = UUID(text)
+        except ValueError:
+            raise NotFound("The id in the path is no UUID.") from None
+        if str(found) != text.lower():
+            raise NotFound("The id in the path is no UUID.")
+        return found
+
+    def key(self) -> str | None:
+        """Return the Idempotency-Key, bare; None without one."""
+        key = self.header(b"idempotency-key").strip()
+        if b"idempotency-key" not in self._headers:
+            return None
+        if len(key) > 1 and key[0] == key[-1] == '"':
+            key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+        if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+            raise KeyInvalid
+        return key
+
+    def fingerprint(self) -> bytes:
+        """Return a digest of the path and of what the body says, in whatever order and spacing it says it."""
+        said = orjson.dumps(self.json, option=orjson.OPT_SORT_KEYS)
+        return blake2b(self.scope["path"].encode() + b"\0" + said, digest_size=16).digest()
+
+    def match(self, *, required: bool) -> int | None:
+        """Return the version in If-Match; MatchMissing when it is required and not there."""
+        tag = self.header(b"if-match").strip()
+        if not tag:
+            if required:
+                raise MatchMissing
+            return None
+        version = tag.removeprefix("W/").strip('"')
+        if not version.isascii() or not version.isdigit() or len(version) > 9:
+            return -1  # No version of ours: whatever it names, it is not what is there.
+        return int(version)
+
+
+def etag(version: int) -> tuple[str, str]:
+    """Return the ETag header of a version."""
+    return ("etag", f'"{version}"')
+
+
+def json_answer(value: Any, *headers: tuple[str, str], status: int = 200) -> Answer:
+    """Return `value` as a JSON answer."""
+    return Answer(status, headers, orjson.dumps(value))
+
+
+async def send_answer(send: Send, scope: Scope, answer: Answer) -> None:
+    """Send `answer`, with what every answer carries."""
+    headers = [
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-request-id", scope["state"]["request_id"].encode()),
+        (b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *((name.encode(), value.encode()) for name, value in answer.headers),
+    ]
+    if answer.status == 304:
+        headers = headers[1:]
+    elif not any(name == b"content-type" for name, _ in headers):
+        headers.append((b"content-type", b"application/json"))
+    if answer.replayed:
+        headers.append((b"idempotency-replayed", b"true"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def send_refusal(send: Send, scope: Scope, refusal: Refusal, *more: tuple[bytes, bytes]) -> None:
+    """Send `refusal` as a problem."""
+    body = problems.body_of(refusal, scope["state"]["request_id"])
+    headers = [
+        (b"content-type", problems.MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", scope["state"]["request_id"].encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *problems.headers_of(refusal),
+        *more,
+    ]
+    scope["state"]["refused"] = refusal.code
+    await send({"type": "http.response.start", "status": problems.status_of(type(refusal)), "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,120 @@
+"""The front door: what every request passes before a route, as one ASGI callable.
+
+It gives each request its id and its place in a trace, bounds its headers, logs it in one line, and answers what
+nobody else did: unknown paths, wrong methods, and whatever broke.
+"""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
+
+from orderhouse.kernel.errors import Refusal
+from orderhouse.kernel.ids import new_id
+from orderhouse.runtime import telemetry
+from orderhouse.runtime.web.bodies import Limits
+from orderhouse.runtime.web.fastapi_edge import send_refusal
+from orderhouse.runtime.web.refusals import (
+    Failed,
+    HeadersTooLarge,
+    Malformed,
+    MethodNotAllowed,
+    PathUnknown,
+    TargetTooLong,
+)
+
+log = structlog.get_logger("orderhouse.requests")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:-]{1,128}")
+
+
+class Front:
+    """Runs an app behind the front door."""
+
+    def __init__(self, app: FastAPI, limits: Limits) -> None:
+        """Run `app`: its router is called directly, for everything its middleware would do is done here."""
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        state = scope.setdefault("state", {})
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        state["request_id"] = _request_id(headers)
+        state["trace"] = telemetry.trace_of(headers)
+        telemetry.enter(state["request_id"], state["trace"])
+        told: dict[str, Any] = {"status": 0, "bytes": 0}
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told["status"] = message["status"]
+            else:
+                told["bytes"] += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._served(scope, receive, watched)
+        except Refusal as refusal:
+            await send_refusal(watched, scope, refusal)
+        except HTTPException as error:
+            await self._told(error, scope, watched)
+        except Exception:  # the last resort: the caller is told that it was us, and the log is told everything
+            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            if told["status"]:
+                raise
+            await send_refusal(watched, scope, Failed())
+        finally:
+            _logged(scope, told, began)
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if len(headers) > self._limits.headers:
+            raise HeadersTooLarge(f"At most {self._limits.headers} headers.")
+        if sum(len(name) + len(value) for name, value in headers) > self._limits.header_bytes:
+            raise HeadersTooLarge(f"At most {self._limits.header_bytes} bytes of headers.")
+        if len(scope["raw_path"]) + len(scope["query_string"]) > self._limits.target_bytes:
+            raise TargetTooLong(f"At most {self._limits.target_bytes} bytes.")
+        scope["app"] = self._app
+        await self._app.router(scope, receive, send)
+
+    async def _told(self, error: HTTPException, scope: Scope, send: Send) -> None:
+        if error.status_code == 405:
+            allow = (error.headers or {}).get("Allow", "")
+            await send_refusal(send, scope, MethodNotAllowed(), (b"allow", allow.encode()))
+        elif error.status_code == 404:
+            await send_refusal(send, scope, PathUnknown())
+        else:
+            await send_refusal(send, scope, Malformed() if error.status_code < 500 else Failed())
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the caller's request id where it is a safe one, or a new one."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            return value.decode() if _REQUEST_ID.fullmatch(value) else str(new_id())
+    return str(new_id())
+
+
+def _logged(scope: Scope, told: dict[str, Any], began: float) -> None:
+    route = scope.get("route")
+    state = scope["state"]
+    log.info(
+        "request",
+        method=scope["method"],
+        route=getattr(route, "path", None) or "unknown",
+        status=told["status"],
+        ms=round((time.perf_counter() - began) * 1000, 3),
+        bytes=told["bytes"],
+        subject=state.get("subject"),
+        refused=state.get("refused"),
+        request_id=state["request_id"],
+        trace=state["trace"],
+    )
