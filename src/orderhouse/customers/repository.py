@@ -34,7 +34,9 @@ class CustomerRepository:
         wanted = select(Customer).where(Customer.id.in_(set(ids))).order_by(Customer.id).with_for_update()
         return {customer.id: customer for customer in self._session.scalars(wanted)}
 
-    def brought(self, source: str, external_ids: Collection[str]) -> dict[str, Customer]:
+    def brought(self, source: str, external_ids: Collection[str]) -> dict[str, UUID]:
         """Return by external id the customers that `source` brought before."""
-        wanted = select(Customer).where(Customer.external_id.in_(set(external_ids)), Customer.source == source)
-        return {str(customer.external_id): customer for customer in self._session.scalars(wanted)}
+        wanted = select(Customer.external_id, Customer.id).where(
+            Customer.source == source, Customer.external_id.in_(set(external_ids))
+        )
+        return {str(external_id): customer_id for external_id, customer_id in self._session.execute(wanted)}

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -13,6 +13,13 @@ from orderhouse.kernel.text import Line
 ID = "0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e"
 LARGEST_OFFSET = 10_000
 COUNTED_TO = 10_001
+
+PATH = "/v1/customers"
+SELF = f"{PATH}/{{}}"
+DEACTIVATION = f"{PATH}/{{}}/deactivation"
+REACTIVATION = f"{PATH}/{{}}/reactivation"
+LINKS = {"self": SELF, "orders": "/v1/orders?customer={}"}
+"""Where a customer leads to, by its id."""
 
 # RFC 5321's dot-atom, with the letters of RFC 6531; a quoted local part or an address literal is nobody's address.
 _LOCAL = re.compile(r"[^\s\"(),.:;<>@\[\\\]]+(\.[^\s\"(),.:;<>@\[\\\]]+)*")
@@ -128,6 +135,13 @@ class Change(NamedTuple):
     version: int
 
 
+class Seen(NamedTuple):
+    """One customer, at the version the caller last saw if it said so."""
+
+    customer_id: UUID
+    version: int | None
+
+
 class CustomerOut(_Schema):
     """A customer."""
 
@@ -141,7 +155,10 @@ class CustomerOut(_Schema):
     version: int = Field(examples=[1], description="Counts its changes; also its ETag.")
     created_at: InstantText
     updated_at: InstantText
-    links: dict[str, Any]
+    links: dict[str, str] = Field(
+        description="Itself, its orders, and what may be done next: deactivation or reactivation.",
+        examples=[{name: path.format(ID) for name, path in {**LINKS, "deactivation": DEACTIVATION}.items()}],
+    )
 
 
 class CustomerPage(_Schema):
@@ -152,7 +169,9 @@ class CustomerPage(_Schema):
     total: int | None = Field(
         description=f"How many there are, counted to {COUNTED_TO} and no further; null on pages by cursor."
     )
-    links: dict[str, Any]
+    links: dict[str, str] = Field(
+        description="Itself, and the next page unless it is the last.", examples=[{"self": "/v1/customers?limit=50"}]
+    )
 
 
 class ListCustomers(BaseModel):

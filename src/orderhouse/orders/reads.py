@@ -1,8 +1,8 @@
 """Orders as they are read: one with its history, and pages by an index. Plain SQL."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 from orderhouse.kernel import clock, money
@@ -36,9 +36,8 @@ def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
 
 def history(reading: Reading, order_id: UUID) -> list[dict[str, Any]]:
     """Return what happened to an order, in order, with the reasons that were given."""
-    reasons = dict(
-        reading.rows("SELECT version, reason FROM order_reasons WHERE order_id = :id", id=order_id)  # type: ignore[arg-type]  # pairs
-    )
+    told = reading.rows("SELECT version, reason FROM order_reasons WHERE order_id = :id", id=order_id)
+    reasons = {row[0]: row[1] for row in told}
     return [
         {
             "sequence": fact.sequence,
@@ -59,13 +58,14 @@ def whole(reading: Reading, order_id: UUID, caller: Principal) -> tuple[Order, l
     return (order, history(reading, order_id)) if order else None
 
 
-class Lead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Lead:
     """The filter whose index a page is read by: its columns come first in the index, and in the sort."""
 
     index: str
     columns: tuple[str, ...]
     where: tuple[str, ...]
-    values: Mapping[str, object] = {}
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 def page(reading: Reading, wanted: ListOrders, caller: Principal) -> tuple[list[Order], str | None]:

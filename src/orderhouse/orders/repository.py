@@ -119,6 +119,16 @@ class OrderRepository:
                 version=card.version,
             )
 
+    def set_active(self, customer: UUID, *, active: bool, version: int) -> None:
+        """Note on a card whether the customer may place orders, unless a newer card is there."""
+        self._tx.run(
+            "UPDATE customer_cards SET active = :active, version = :version "
+            "WHERE customer_id = :customer AND version < :version",
+            customer=customer,
+            active=active,
+            version=version,
+        )
+
 
 def _line_rows(orders: Iterable[Order]) -> Iterable[Row]:
     return ((order.id, *line) for order in orders for line in order.lines)

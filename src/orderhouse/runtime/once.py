@@ -26,6 +26,7 @@ from orderhouse.runtime.database.tables import tables_of
 from orderhouse.runtime.database.transaction import Transaction, Work
 
 W = TypeVar("W")
+W_co = TypeVar("W_co", covariant=True)
 R = TypeVar("R")
 
 _PATIENCE_S = 5.0
@@ -39,10 +40,10 @@ class KeyReused(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[W]):
+class Asked(Generic[W_co]):
     """What is wanted, by whom, and when it was asked."""
 
-    wanted: W
+    wanted: W_co
     caller: Principal
     at: Instant
     origin: Origin

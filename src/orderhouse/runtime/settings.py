@@ -1,0 +1,141 @@
+"""Settings: one object, from the environment and `.env`; whatever is wrong is named at once, and nothing starts."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orderhouse.kernel.errors import Invalid
+
+PREFIX = "ORDERHOUSE_"
+
+# What tests and benches read from the environment; the product does not know it.
+_OTHERS = ("ORDERHOUSE_TEST_", "ORDERHOUSE_BENCH_", "ORDERHOUSE_REAL_DATA")
+
+
+class SettingsInvalid(Invalid):
+    """Settings are missing or wrong."""
+
+    code = "settings_invalid"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Each has a default that is right for one machine."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    environment: Literal["dev", "prod"] = Field("dev", description="prod refuses what is only right on a laptop.")
+    data_dir: Path = Field(
+        Path("data"), description="Where everything is kept on this machine: databases, keys, the analytics file."
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="A postgresql:// address to keep orders there, a schema per context; empty: SQLite in data_dir.",
+    )
+    host: str = Field("127.0.0.1", description="Where to listen; this machine alone unless told otherwise.")
+    port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
+    time_zone: str = Field("UTC", description="The shop's time zone (IANA): what a day is where a request names none.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged, at least.")
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        "auto", description="One JSON object a line, or pretty; auto is pretty in a terminal and JSON elsewhere."
+    )
+    body_bytes: int = Field(1_048_576, ge=1024, le=64 * 1_048_576, description="The largest body that is taken.")
+    header_bytes: int = Field(32_768, ge=1024, le=1_048_576, description="How large all headers may be together.")
+    json_depth: int = Field(32, ge=4, le=128, description="How deep JSON may be nested.")
+    json_digits: int = Field(30, ge=18, le=300, description="How many digits a number in JSON may have.")
+    write_queue: int = Field(2048, ge=1, le=100_000, description="How many writes may wait before more are told 503.")
+    statement_ms: int = Field(10_000, ge=100, le=600_000, description="How long PostgreSQL may take for a statement.")
+    lock_ms: int = Field(5_000, ge=10, le=60_000, description="How long to wait for somebody else's lock.")
+    connect_ms: int = Field(3_000, ge=100, le=60_000, description="How long to wait for a connection to PostgreSQL.")
+    readers: int = Field(4, ge=1, le=100, description="How many connections to PostgreSQL only ask, per context.")
+    keep_answers_hours: int = Field(
+        24, ge=24, le=8760, description="How long a retry hears the stored answer; a day at least."
+    )
+    analytics_memory_mb: int = Field(96, ge=32, le=65_536, description="How much memory analytics may use, in MB.")
+    analytics_threads: int = Field(2, ge=1, le=64, description="How many threads an analytics query may use.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError("must be a time zone of IANA's, such as Europe/London")
+        return zone
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql://, or be empty for SQLite")
+        return url
+
+    @property
+    def postgres_url(self) -> str:
+        """The address of PostgreSQL; empty for SQLite."""
+        return self.database_url.get_secret_value().replace("postgres://", "postgresql://", 1)
+
+
+def loaded(**given: Any) -> Settings:
+    """Return the settings, with `given` (from the command line) before the environment; SettingsInvalid names all."""
+    troubles = _unknown(os.environ)
+    secrets, more = _from_files(os.environ)
+    troubles += more
+    try:
+        settings = Settings(**{**secrets, **{name: value for name, value in given.items() if value is not None}})
+    except ValidationError as error:
+        troubles += [
+            f"{PREFIX}{str(one['loc'][0]).upper()}: {str(one['msg']).removeprefix('Value error, ')}"
+            for one in error.errors(include_input=False)
+        ]
+    if troubles:
+        raise SettingsInvalid("\n".join(troubles))
+    return settings
+
+
+def _unknown(environment: Any) -> list[str]:
+    """Return a line for each variable of ours that means nothing: a typing error would else go unnoticed."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{name}_FILE" for name in known if _is_secret(name)}
+    lines = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_OTHERS):
+            near = difflib.get_close_matches(name, known, 1)
+            lines.append(f"{name}: there is no such setting{f'; did you mean {near[0]}?' if near else ''}")
+    return lines
+
+
+def _is_secret(variable: str) -> bool:
+    field = Settings.model_fields.get(variable.removeprefix(PREFIX).lower())
+    return field is not None and field.annotation is SecretStr
+
+
+def _from_files(environment: Any) -> tuple[dict[str, str], list[str]]:
+    """Return the secrets whose NAME_FILE names a file, and a line for each that cannot be read."""
+    found: dict[str, str] = {}
+    troubles = []
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}"
+        file = environment.get(f"{variable}_FILE")
+        if not file or not _is_secret(variable):
+            continue
+        if environment.get(variable):
+            troubles.append(f"{variable} and {variable}_FILE: set one of them")
+            continue
+        try:
+            found[name] = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            troubles.append(f"{variable}_FILE: {type(error).__name__}")
+    return found, troubles
+
+
+def example() -> str:
+    """Return `.env.example`: every setting, its default, and why."""
+    parts = ["# Every setting of Orderhouse with its default. Copy to .env and change what you need.\n"]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        file = f" May also come from a file: {PREFIX}{name.upper()}_FILE." if field.annotation is SecretStr else ""
+        parts.append(f"# {field.description}{file}\n# {PREFIX}{name.upper()}={default}\n")
+    return "\n".join(parts)
