@@ -15,6 +15,7 @@ from orderhouse.customers.errors import AlreadyActive, AlreadyInactive
 from orderhouse.customers.schemas import AddCustomer, ChangeCustomer, ImportCustomer, email_key, name_key
 from orderhouse.kernel import ids
 from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.tables import Id, tables_of
 
 API = "api"
@@ -96,6 +97,10 @@ class Customer(_Mapped):
             created_at=at,
             updated_at=at,
         )
+
+    def visible_to(self, caller: Principal) -> bool:
+        """Whether `caller` may know of it: a customer knows itself."""
+        return caller.role != "customer" or caller.customer_id == self.id
 
     def change(self, wanted: ChangeCustomer, *, at: Instant) -> bool:
         """Change what `wanted` names; return whether that made a difference."""

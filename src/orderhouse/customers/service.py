@@ -23,7 +23,7 @@ from orderhouse.runtime.once import Asked
 V = TypeVar("V", bound=Seen | Change)
 
 
-class Customers(Protocol):
+class CustomerStore(Protocol):
     """The customers of one transaction, as the service needs them."""
 
     def add(self, customers: Iterable[Customer]) -> None:
@@ -39,7 +39,7 @@ class Customers(Protocol):
 class CustomerService:
     """Decides what becomes of what is asked; what it returns is kept when the transaction is."""
 
-    def __init__(self, repository: Callable[[Transaction], Customers] = CustomerRepository) -> None:
+    def __init__(self, repository: Callable[[Transaction], CustomerStore] = CustomerRepository) -> None:
         """Work on what `repository` makes of a transaction."""
         self._repository = repository
 

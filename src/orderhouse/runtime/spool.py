@@ -8,12 +8,19 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from orderhouse.kernel.errors import Unavailable
 from orderhouse.kernel.ids import new_id
 
 T = TypeVar("T")
 
 _AT_ONCE = 256
 _PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -4096")
+
+
+class NoRoom(Unavailable):
+    """There is no room left on the disk."""
+
+    code = "no_room"
 
 
 class Spool(Generic[T]):
@@ -30,15 +37,19 @@ class Spool(Generic[T]):
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         for pragma in _PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("CREATE TABLE pieces (key TEXT NOT NULL, things BLOB NOT NULL)")
+        self._connection.execute("CREATE TABLE pieces (key TEXT NOT NULL, things BLOB NOT NULL, count INTEGER NOT NULL)")
         file.unlink(missing_ok=True)
 
-    def fill(self, pairs: Iterable[tuple[str, T]]) -> None:
-        """Put down all `pairs`; once, and before anything is taken up."""
-        self._connection.execute("BEGIN")
-        self._connection.executemany("INSERT INTO pieces VALUES (?, ?)", _pieces(pairs))
-        self._connection.execute("COMMIT")
-        self._connection.execute("CREATE INDEX pieces_key ON pieces (key)")
+    def fill(self, pairs: Iterable[tuple[str, T]]) -> int:
+        """Put down all `pairs`, once and before anything is taken up; return how many they were."""
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.executemany("INSERT INTO pieces VALUES (?, ?, ?)", _pieces(pairs))
+            self._connection.execute("COMMIT")
+            self._connection.execute("CREATE INDEX pieces_key ON pieces (key)")
+        except sqlite3.OperationalError as error:
+            raise NoRoom(f"The file cannot be sorted: {error}.") from error
+        return int(self._connection.execute("SELECT coalesce(sum(count), 0) FROM pieces").fetchone()[0])
 
     def keys(self) -> Iterator[str]:
         """Yield every key once, in the order in which they were first seen."""
@@ -65,9 +76,9 @@ def sweep(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _pieces(pairs: Iterable[tuple[str, T]]) -> Iterator[tuple[str, bytes]]:
+def _pieces(pairs: Iterable[tuple[str, T]]) -> Iterator[tuple[str, bytes, int]]:
     for key, run in groupby(pairs, key=itemgetter(0)):
         things = map(itemgetter(1), run)
         while piece := list(islice(things, _AT_ONCE)):
             # Version 2 keeps no table of what it has seen: a third faster, for things that share little.
-            yield key, marshal.dumps(piece, 2)
+            yield key, marshal.dumps(piece, 2), len(piece)

@@ -21,6 +21,7 @@ MOST_LINES = 64
 """Lines that one row with line ends inside its quotes may go over; beyond that, a quote was never closed."""
 
 _GZIP = b"\x1f\x8b"
+_BUFFER = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -36,16 +37,15 @@ class BadRow(Exception):
 
 @contextmanager
 def opened(file: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
-    """Open `file`, packed by gzip or plain; yield its content and how many bytes of the file were used so far.
+    """Open `file`, packed by gzip or plain; yield its content and a way to ask how many of its bytes are read.
 
     FileUnreadable when there is none, or when what is packed turns out to be damaged.
     """
     try:
-        with file.open("rb", buffering=0) as raw:
-            packed = raw.read(2) == _GZIP
-            raw.seek(0)
-            content = gzip.GzipFile(fileobj=raw) if packed else raw
-            yield io.BufferedReader(content, 1 << 18), raw.tell  # type: ignore[arg-type]  # a GzipFile is raw enough
+        with file.open("rb", buffering=_BUFFER) as stored:
+            packed = stored.peek(2)[:2] == _GZIP
+            content = io.BufferedReader(gzip.GzipFile(fileobj=stored), _BUFFER) if packed else stored
+            yield content, stored.raw.tell if stored.seekable() else lambda: 0
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileUnreadable(f"{file.name} is damaged: {error}") from error
     except OSError as error:
@@ -83,7 +83,7 @@ def read(
     at = 1
     while raw := line():
         at += 1
-        if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
+        if _too_long(raw):
             _skip_rest(readline)
             yield refused(at, _roughly(raw), f"a line longer than {LONGEST_LINE} bytes")
             continue
@@ -118,9 +118,15 @@ def _quoted(first: str, line: Callable[[], bytes], following: list[bytes]) -> li
         yield first
         while len(following) < MOST_LINES and (raw := line()):
             following.append(raw)
+            if _too_long(raw):
+                return
             yield raw.decode()
 
     return next(csv.reader(lines(), strict=True))
+
+
+def _too_long(raw: bytes) -> bool:
+    return len(raw) == LONGEST_LINE and not raw.endswith(b"\n")
 
 
 def _skip_rest(readline: Callable[[int], bytes]) -> None:

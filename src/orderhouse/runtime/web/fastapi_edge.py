@@ -169,6 +169,8 @@ class HouseRoute(APIRoute):
                 return lambda request: bodies.query_of(adapter, request.scope["query_string"], model)
         if hint is UUID and f"{{{name}}}" in path:
             return lambda request: request.id_in_path(name)
+        if hint is str and f"{{{name}}}" in path:
+            return lambda request: request.scope["path_params"][name]
         if isinstance(hint, type) and issubclass(hint, BaseModel) and not self._reads_body:
             self._reads_body = True
             body = TypeAdapter(hint)

@@ -1,0 +1,100 @@
+"""`orderhouse doctor`: is everything there that the product stands on, and does it hold together?"""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from orderhouse.assembly.data_folder import made
+from orderhouse.assembly.places import SCHEMAS, place_of
+from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime.database.database import Database, open_database
+from orderhouse.runtime.database.transaction import Reading
+from orderhouse.runtime.migrate import current, drift
+from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.tokens import SigningKeys
+
+_LEAST_FREE = 500 * 1024 * 1024
+_OLDEST_SQLITE = (3, 35, 0)
+
+Finding = tuple[str, bool, str]
+"""What was looked at, whether it is as it should be, and what was found."""
+
+
+def report(settings: Settings, console: Console) -> bool:
+    """Print what was found; return whether all of it is as it should be."""
+    table = Table("", "what", "found", box=None)
+    healthy = True
+    for what, good, found in examine(settings):
+        table.add_row("[green]ok[/green]" if good else "[red]no[/red]", what, found)
+        healthy &= good
+    console.print(table)
+    return healthy
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at the machine, the data folder, the keys, and every context's database."""
+    yield "Python", sys.version_info >= (3, 11), sys.version.split()[0]
+    yield "SQLite", sqlite3.sqlite_version_info >= _OLDEST_SQLITE, sqlite3.sqlite_version
+    folder = made(settings.data_dir)
+    free = shutil.disk_usage(folder).free
+    writable = os.access(folder, os.W_OK)
+    yield f"data folder {folder}", writable and free > _LEAST_FREE, f"{free >> 20} MB free"
+    yield _tried("signing keys", lambda: f"{len(SigningKeys(folder / 'keys').jwks()['keys'])} of them")
+    for context, schema in SCHEMAS.items():
+        place = place_of(context, settings)
+        yield _tried(f"{context}: revision", lambda s=schema, p=place: _revision(current(s, p), s.head))  # type: ignore[misc]  # bound now
+        yield _tried(f"{context}: schema", lambda s=schema, p=place: _undrifted(drift(s, p)))  # type: ignore[misc]  # bound now
+        yield _tried(
+            f"{context}: log of facts",
+            lambda c=context, s=schema, p=place: asyncio.run(_log(open_database(c, p, s.tables, refusals={}))),  # type: ignore[misc]  # bound now
+        )
+
+
+class Unhealthy(Refusal):
+    """Something is not as it should be."""
+
+    code = "unhealthy"
+
+
+def _tried(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return what, True, look()
+    except Refusal as refusal:
+        return what, False, refusal.detail or refusal.title
+
+
+def _revision(found: str | None, wanted: str) -> str:
+    if found != wanted:
+        raise Unhealthy(f"{found or 'none'}; `orderhouse migrate` brings it to {wanted}")
+    return wanted
+
+
+def _undrifted(differences: list[object]) -> str:
+    if differences:
+        raise Unhealthy(f"{len(differences)} differences from what the code knows: {differences[0]}")
+    return "as the code knows it"
+
+
+async def _log(database: Database) -> str:
+    try:
+        last, told, parked = await database.scan(_counted)
+    finally:
+        await database.close()
+    if last != told:
+        raise Unhealthy(f"it ends at {last}, but holds {told} facts")
+    if parked:
+        raise Unhealthy(f"{parked} facts or jobs wait or are dead in the queue")
+    return f"{told} facts, without a gap"
+
+
+def _counted(reading: Reading) -> tuple[int, int, int]:
+    (last,) = reading.rows("SELECT position FROM fact_head")[0]
+    (told,) = reading.rows("SELECT count(*) FROM facts WHERE position > 0")[0]
+    (parked,) = reading.rows("SELECT count(*) FROM queue")[0]
+    return last, told, parked

@@ -1,0 +1,168 @@
+"""The command line: what an operator does with an Orderhouse."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from orderhouse.kernel.errors import Refusal
+from orderhouse.kernel.principal import Role
+from orderhouse.runtime.settings import Settings, SettingsInvalid, loaded
+
+app = typer.Typer(
+    name="orderhouse",
+    help="The back office for orders that you can start with one command, and prove.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True)
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 unless set.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 8000 unless set.")] = None,
+) -> None:
+    """Set everything up and serve the whole product from this process."""
+    import uvicorn
+
+    from orderhouse.assembly import data_folder, one_process, places
+    from orderhouse.runtime import telemetry
+
+    with _told():
+        settings = loaded(host=host, port=port)
+        telemetry.set_up(settings.log_level, settings.log_format)
+        with data_folder.held(settings.data_dir):
+            places.migrate_all(settings)
+            product = one_process.app(settings)
+            _welcome(settings)
+            config = uvicorn.Config(
+                product,
+                host=settings.host,
+                port=settings.port,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=10,
+            )
+            uvicorn.Server(config).run()
+
+
+def _welcome(settings: Settings) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    where = "PostgreSQL" if settings.postgres_url else f"SQLite in {settings.data_dir}"
+    console.print(f"[bold]Orderhouse[/bold] serves {address} on {where}; the API is documented at {address}/docs")
+    console.print("This prints a token that lets you in, in another terminal:", "  orderhouse token --role owner", sep="\n")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring every database to the schema this version needs."""
+    from orderhouse.assembly import places
+    from orderhouse.runtime.migrate import current
+
+    with _told():
+        settings = loaded()
+        places.migrate_all(settings)
+        for context, schema in places.SCHEMAS.items():
+            console.print(f"{context}: revision {current(schema, places.place_of(context, settings))}")
+
+
+@app.command()
+def token(
+    role: Annotated[Role, typer.Option(help="What the bearer may do.")],
+    subject: Annotated[str, typer.Option(help="Who the bearer is.")] = "operator",
+    customer: Annotated[UUID | None, typer.Option(help="For role customer: which customer.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.01, max=525_600, help="How long it is good for.")] = 60,
+) -> None:
+    """Print a bearer token. It needs to read the signing key in the data folder, and nothing else."""
+    from orderhouse.runtime.tokens import SigningKeys
+
+    with _told():
+        if (role == "customer") != (customer is not None):
+            raise SettingsInvalid("--customer goes with --role customer, and --role customer needs it.")
+        keys = SigningKeys(loaded().data_dir / "keys")
+        typer.echo(keys.issue(subject, role, minutes=minutes, customer_id=customer))
+
+
+@app.command()
+def seed() -> None:
+    """Fill in a small, lifelike data set for a first look. Doing it again changes nothing."""
+    from orderhouse.assembly.seed import seed as sown
+
+    with _told():
+        report = asyncio.run(_with_contexts(loaded(), lambda contexts: sown(contexts)))
+        console.print(report)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="The format: online-retail.")],
+    file: Annotated[Path, typer.Argument(help="A CSV file, packed by gzip or plain.")],
+    update: Annotated[bool, typer.Option("--update", help="Take documents again that changed since.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Where to write the refused rows.")] = None,
+) -> None:
+    """Import a source's documents, with the server up or down. Doing it again changes nothing."""
+    from orderhouse.assembly import importing
+
+    with _told():
+        settings = loaded()
+        clean = asyncio.run(
+            _with_contexts(
+                settings,
+                lambda contexts: importing.run(
+                    contexts, settings, source, file, update=update, report=report, console=console
+                ),
+            )
+        )
+        raise typer.Exit(0 if clean else 1)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this installation, and say what is wrong with it."""
+    from orderhouse.assembly import examination
+
+    with _told():
+        healthy = examination.report(loaded(), console)
+        raise typer.Exit(0 if healthy else 1)
+
+
+async def _with_contexts(settings: Settings, work: Any) -> Any:
+    from orderhouse.assembly import places
+    from orderhouse.assembly.contexts import Contexts
+
+    places.migrate_all(settings)
+    contexts = Contexts.opened(settings)
+    try:
+        return await work(contexts)
+    finally:
+        await contexts.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell a refusal in words instead of a traceback, and end with status 2."""
+    try:
+        yield
+    except Refusal as refusal:
+        console.print(f"[red]{refusal.title}[/red]", highlight=False)
+        if refusal.detail:
+            console.print(refusal.detail, highlight=False, markup=False)
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    sys.exit(app())
