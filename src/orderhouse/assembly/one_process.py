@@ -44,20 +44,26 @@ def app(settings: Settings) -> Front:
     keys = SigningKeys.made(made(settings.data_dir) / "keys")
     verifier = Verifier(keys.jwks())
     contexts = Contexts.opened(settings)
-    analytics = Analytics.opened(settings, contexts.customers.directory)
+    analytics = Analytics.opened(
+        settings.data_dir.resolve() / "analytics.duckdb",
+        DirectSource(contexts.orders.database),
+        time_zone=settings.time_zone,
+        memory_mb=settings.analytics_memory_mb,
+        threads=settings.analytics_threads,
+    )
 
     def edge(database: Database | None = None) -> Edge:
         return Edge(verifier, limits, database)
 
     followers = {
         "orders of customers": Follower(DirectSource(contexts.customers.database), contexts.orders.customer_reader()),
-        "analytics of orders": analytics.follower(DirectSource(contexts.orders.database)),
+        "analytics of orders": analytics.follower,
     }
     fastapi = FastAPI(title=_TITLE, lifespan=_lifespan(contexts, analytics, followers, settings))
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
         contexts.customers.routes(edge),
-        analytics.routes(edge()),
+        analytics.routes(edge(), contexts.customers.directory),
         health.routes(edge(), _checks(contexts, followers)),
         documents.routes(edge(), keys.jwks()),
     ]

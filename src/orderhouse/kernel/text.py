@@ -5,19 +5,20 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f]")
-_CONTROLS_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# A lone surrogate is half a character: no database keeps it, and pydantic looks for it only when it counts the length.
+_CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROLS_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def _one_line(text: str) -> str:
     if _CONTROLS.search(text):
-        raise ValueError("must not hold control characters")
+        raise ValueError("must not hold control characters or halves of characters")
     return text
 
 
 def _lines(text: str) -> str:
     if _CONTROLS_BUT_LINES.search(text):
-        raise ValueError("must not hold control characters other than tabs and line ends")
+        raise ValueError("must not hold control characters other than tabs and line ends, or halves of characters")
     return text
 
 

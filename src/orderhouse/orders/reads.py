@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from orderhouse.kernel import clock, money
 from orderhouse.kernel.pages import cursor_of, key_of
 from orderhouse.kernel.principal import Principal
+from orderhouse.orders.contract import Kind
 from orderhouse.orders.errors import FiltersDoNotCombine
 from orderhouse.orders.models import Order, OrderLine
 from orderhouse.orders.repository import COLUMNS, order_of
@@ -56,6 +57,26 @@ def whole(reading: Reading, order_id: UUID, caller: Principal) -> tuple[Order, l
     """Return an order with its lines and its history; None when there is none that `caller` may know of."""
     order = one(reading, order_id, caller)
     return (order, history(reading, order_id)) if order else None
+
+
+class Imported(NamedTuple):
+    """A document that was imported, as it is kept."""
+
+    fingerprint: bytes | None
+    kind: Kind
+    line_count: int
+    amount: int
+
+
+def imported(reading: Reading, source: str, references: Sequence[str]) -> dict[str, Imported]:
+    """Return by reference which of a source's documents are there."""
+    found = reading.rows(
+        "SELECT external_reference, fingerprint, kind, line_count, amount FROM orders "
+        "WHERE source = :source AND external_reference IN :references AND external_reference IS NOT NULL",
+        source=source,
+        references=references,
+    )
+    return {row[0]: Imported(*row[1:]) for row in found}
 
 
 @dataclass(frozen=True, slots=True)

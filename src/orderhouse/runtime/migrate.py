@@ -50,7 +50,8 @@ def migrate(schema: Schema, place: Place, revision: str = "head") -> None:
 
     with _connected(schema, place) as connection:
         config = _config(schema, connection)
-        if revision == "head" or revision > (_revision(connection) or ""):
+        # Revisions are numbers, and sort; what comes before the first has a name that would sort behind them.
+        if revision == "head" or (revision != "base" and revision > (_revision(connection) or "")):
             command.upgrade(config, revision)
         else:
             command.downgrade(config, revision)

@@ -157,27 +157,24 @@ class OnceCall:
         kept = _Kept(work, answer)
         if self._key is None:
             return await self._tried(kept, keyed, learn)
-        mine = await self._turn(self._key.id.bytes)
+        running, key = self._database.running, self._key.id.bytes
+        if key in running:
+            await self._turn(key)
         task = asyncio.ensure_future(self._tried(kept, keyed, learn))
-        task.add_done_callback(lambda _: self._leave(mine))
+        running[key] = task
+        task.add_done_callback(lambda _: running.pop(key))
         # Who goes away does not take the work along: the key stays taken until it is decided.
         return await asyncio.shield(task)
 
-    async def _turn(self, key: bytes) -> bytes:
+    async def _turn(self, key: bytes) -> None:
         """Wait until nobody in this process is doing what has this key; other processes meet at the database."""
         running = self._database.running
-        patience = asyncio.timeout(_PATIENCE_S)
         try:
-            async with patience:
+            async with asyncio.timeout(_PATIENCE_S):
                 while key in running:
-                    await running[key].wait()
+                    await asyncio.wait([running[key]])
         except TimeoutError:
             raise StillRunning from None
-        running[key] = asyncio.Event()
-        return key
-
-    def _leave(self, key: bytes) -> None:
-        self._database.running.pop(key).set()
 
     async def _tried(
         self, kept: _Kept[Any, Any], keyed: _Keyed[Any], learn: Callable[[Refusal], Awaitable[bool]] | None

@@ -37,7 +37,9 @@ class Spool(Generic[T]):
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         for pragma in _PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("CREATE TABLE pieces (key TEXT NOT NULL, things BLOB NOT NULL, count INTEGER NOT NULL)")
+        self._connection.execute(
+            "CREATE TABLE pieces (key TEXT NOT NULL, things BLOB NOT NULL, count INTEGER NOT NULL)"
+        )
         file.unlink(missing_ok=True)
 
     def fill(self, pairs: Iterable[tuple[str, T]]) -> int:
@@ -51,7 +53,7 @@ class Spool(Generic[T]):
             raise NoRoom(f"The file cannot be sorted: {error}.") from error
         return int(self._connection.execute("SELECT coalesce(sum(count), 0) FROM pieces").fetchone()[0])
 
-    def keys(self) -> Iterator[str]:
+    def first_seen(self) -> Iterator[str]:
         """Yield every key once, in the order in which they were first seen."""
         found = self._connection.execute("SELECT key FROM pieces GROUP BY key ORDER BY min(rowid)")
         return (row[0] for row in found)

@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -79,11 +80,16 @@ def _with_request(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> 
 def redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take out what is named like a secret, and passwords inside addresses."""
     for key, value in event.items():
-        if _SECRET.search(key):
+        if _is_secret(key):
             event[key] = "[redacted]"
         elif isinstance(value, str) and "://" in value:
             event[key] = _URL_PASSWORD.sub(r"\1[redacted]@", value)
     return event
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(key: str) -> bool:
+    return bool(_SECRET.search(key))
 
 
 def rendered(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> bytes:

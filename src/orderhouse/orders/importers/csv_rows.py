@@ -42,7 +42,7 @@ def opened(file: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
     FileUnreadable when there is none, or when what is packed turns out to be damaged.
     """
     try:
-        with file.open("rb", buffering=_BUFFER) as stored:
+        with io.BufferedReader(file.open("rb", buffering=0), _BUFFER) as stored:
             packed = stored.peek(2)[:2] == _GZIP
             content = io.BufferedReader(gzip.GzipFile(fileobj=stored), _BUFFER) if packed else stored
             yield content, stored.raw.tell if stored.seekable() else lambda: 0

@@ -9,11 +9,25 @@ from orderhouse.orders.schemas import ImportOrder
 
 
 class Document(NamedTuple):
-    """A document that can be taken. Whose it is is said by `customer`; the driver puts the id into `wanted`."""
+    """A document that can be taken, and the line of the file its first row is on.
 
+    `customer` says whose it is; the driver puts that customer's id into `wanted`.
+    """
+
+    row: int
     wanted: ImportOrder
     customer: SourceCustomer | None
     amount: int
+
+    @property
+    def reference(self) -> str:
+        """What the source calls it."""
+        return self.wanted.external_reference
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a sale, a credit or an adjustment."""
+        return self.wanted.kind
 
     @property
     def lines(self) -> int:
@@ -39,7 +53,6 @@ class RefusedRow(NamedTuple):
     row: int
     reference: str
     reason: str
-    lines: int = 1
 
 
 Found = Document | RefusedDocument | RefusedRow

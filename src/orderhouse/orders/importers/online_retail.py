@@ -21,7 +21,7 @@ from hashlib import blake2b
 from itertools import islice
 from operator import mul
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -62,16 +62,16 @@ _LONGEST_COUNTRY = 60
 _SHOWN = 40
 _YEARS = range(1970, 2101)
 
-# Values come again and again: 541,909 rows have 722 quantities, 1,630 prices, 4,223 descriptions. Each cache is bounded.
+# Values come again and again: 541,909 rows have 722 quantities and 1,630 prices. Each cache is bounded.
 _remembered = lru_cache(maxsize=8192)
 
 Line = tuple[int, str, str, int, int, str, str, str]
-"""A good row: the line of the file it starts on, stock code, description, quantity, price, moment, customer, country."""
+"""A good row: line of the file it starts on, stock code, description, quantity, price, moment, customer, country."""
 
 Fault = tuple[int, str, int]
 """A bad row: the line of the file it starts on, the reason, and what it amounts to as far as that can be read."""
 
-_FAULT = 3
+_FAULT: Final = 3
 """The length of a Fault: what is read back from disk is plain tuples."""
 
 
@@ -107,7 +107,7 @@ class OnlineRetail(AbstractContextManager["OnlineRetail"]):
 
     def documents(self) -> Iterator[Found]:
         """Yield every document in the order of its first row; one that is refused is followed by its rows."""
-        for reference in self._spool.keys():
+        for reference in self._spool.first_seen():
             rows = list(islice(self._spool.group(reference), MOST_LINES + 1))
             try:
                 yield _document(reference, rows, self._zone)
@@ -174,14 +174,18 @@ def _number(text: str) -> str:
 @_remembered
 def _sku(text: str) -> str:
     if not 1 <= len(text) <= _LONGEST_SKU or _CONTROLS.search(text):
-        raise BadRow(f"StockCode {_shown(text)} is empty, longer than {_LONGEST_SKU} characters, or holds control characters")
+        raise BadRow(
+            f"StockCode {_shown(text)} is empty, longer than {_LONGEST_SKU} characters, or holds control characters"
+        )
     return text
 
 
 @_remembered
 def _description(text: str) -> str:
     if len(text) > _LONGEST_DESCRIPTION or _CONTROLS_BUT_LINES.search(text):
-        raise BadRow(f"Description {_shown(text)} is longer than {_LONGEST_DESCRIPTION} characters, or holds control characters")
+        raise BadRow(
+            f"Description {_shown(text)} is longer than {_LONGEST_DESCRIPTION} characters, or holds control characters"
+        )
     return text
 
 
@@ -207,7 +211,9 @@ def _moment(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise BadRow(f"InvoiceDate {_shown(text)} is not a time between {_YEARS[0]} and {_YEARS[-1]}, such as 2010-12-01 08:26:00")
+    raise BadRow(
+        f"InvoiceDate {_shown(text)} is not a time between {_YEARS[0]} and {_YEARS[-1]}, such as 2010-12-01 08:26:00"
+    )
 
 
 @_remembered
@@ -222,7 +228,9 @@ def _customer(text: str) -> str:
 @_remembered
 def _country(text: str) -> str:
     if len(text) > _LONGEST_COUNTRY or text.isspace() or _CONTROLS.search(text):
-        raise BadRow(f"Country {_shown(text)} is blank, longer than {_LONGEST_COUNTRY} characters, or holds control characters")
+        raise BadRow(
+            f"Country {_shown(text)} is blank, longer than {_LONGEST_COUNTRY} characters, or holds control characters"
+        )
     return text
 
 
@@ -260,7 +268,8 @@ def _document(reference: str, rows: Sequence[Line | Fault], zone: ZoneInfo) -> D
         country=country,
         fingerprint=_fingerprint(content, zip(skus, descriptions, quantities, prices, strict=True)),
     )
-    return Document(wanted, SourceCustomer(customer, f"Customer {customer}", country) if customer else None, amount)
+    whose = SourceCustomer(customer, f"Customer {customer}", country) if customer else None
+    return Document(lines[0][0], wanted, whose, amount)
 
 
 def _kind(reference: str) -> tuple[Kind, Status]:

@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import MetaData
 
@@ -28,20 +28,20 @@ class Database(ABC):
     def __init__(self, context: str) -> None:
         """Belong to `context`."""
         self.name = context
-        self.running: dict[bytes, asyncio.Event] = {}
+        self.running: dict[bytes, asyncio.Task[Any]] = {}
         """The keys of the requests that are being done right now, in this process."""
         self._listeners: list[asyncio.Event] = []
 
     async def write(self, work: Work[A, R], asked: A) -> R:
         """Return what `work` decided of `asked`, durably; raise its refusal. It shares a transaction with who waits."""
-        outcome = (await asyncio.shield(self._lane.put(work, [asked], alone=False)))[0]
+        outcome = (await self._lane.put(work, [asked], alone=False))[0]
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome
 
     async def write_many(self, work: Work[A, R], asked: Sequence[A]) -> list[R | Refusal]:
         """Return what `work` decided of each, durably, in one transaction of their own."""
-        return await asyncio.shield(self._lane.put(work, asked, alone=True))
+        return await self._lane.put(work, asked, alone=True)
 
     @abstractmethod
     async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

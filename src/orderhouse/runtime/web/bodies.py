@@ -13,7 +13,11 @@ from orderhouse.runtime.web.refusals import Malformed, MediaTypeUnsupported, Req
 
 M = TypeVar("M", bound=BaseModel)
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and content with a string that never ends: a body made to be slow to look at costs what any other does.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_LONGEST_DETAIL = 200
+_MOST_PARAMETERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,14 @@ def parsed(body: bytes, limits: Limits) -> Any:
     """Return the JSON in `body`; Malformed for anything else, for repeated names, and past the limits."""
     _bounded(body, limits)
     try:
-        return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+        found = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
-        # The parser's words name a place in the caller's own text, and nothing else.
-        raise Malformed(f"Not JSON: {error}") from None
+        # The parser's words name a place in the caller's own text, or a repeated name, and nothing else.
+        raise Malformed(f"Not JSON: {error}"[:_LONGEST_DETAIL]) from None
+    # JSON may hold U+0000, and PostgreSQL's text may not: what cannot be kept everywhere is kept nowhere.
+    if b"\\u0000" in body and _NUL.search(body):
+        raise RequestInvalid("Text may not hold U+0000.")
+    return found
 
 
 def _bounded(body: bytes, limits: Limits) -> None:
@@ -79,19 +87,30 @@ def validated(adapter: TypeAdapter[M], value: Any) -> M:
         raise problems.of_validation(error) from None
 
 
-def query_of(adapter: TypeAdapter[M], query: bytes, target: type[M]) -> M:
-    """Return the query as its schema has it; a name that is unknown or comes twice is refused."""
+def query_of(adapter: TypeAdapter[M], names: frozenset[str], query: bytes) -> M:
+    """Return the query as its schema has it; a name that is not among `names`, or comes twice, is refused."""
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
-    except ValueError:
-        raise Malformed("The query is not UTF-8, percent-encoded.") from None
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        raise RequestInvalid("Each parameter may come once.")
-    unknown = [name for name in names if name not in target.model_fields]
-    try:
-        if unknown:
-            raise RequestInvalid(f"Known parameters are {', '.join(target.model_fields)}.")
-        return adapter.validate_strings(dict(pairs))
+        pairs = _pairs(query) if query else []
+        given = dict(pairs)
+        if len(given) != len(pairs):
+            raise RequestInvalid("Each parameter may come once.")
+        if not names.issuperset(given):
+            raise RequestInvalid(f"Known parameters are {', '.join(sorted(names))}.")
+        return adapter.validate_strings(given)
     except ValidationError as error:
         raise problems.of_validation(error, "?") from None
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise Malformed(f"A query is percent-encoded UTF-8 of at most {_MOST_PARAMETERS} parameters.") from None
+    if any("\0" in value for _, value in pairs):
+        raise RequestInvalid("Text may not hold U+0000.")
+    return pairs
+
+
+def names_of(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names the fields of `model` have on the wire."""
+    return frozenset(field.alias or name for name, field in model.model_fields.items())

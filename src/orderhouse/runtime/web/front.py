@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from orderhouse.kernel.errors import Refusal
@@ -87,12 +88,17 @@ class Front:
 
     async def _told(self, error: HTTPException, scope: Scope, send: Send) -> None:
         if error.status_code == 405:
-            allow = (error.headers or {}).get("Allow", "")
-            await send_refusal(send, scope, MethodNotAllowed(), (b"allow", allow.encode()))
+            await send_refusal(send, scope, MethodNotAllowed(), (b"allow", self._allowed(scope).encode()))
         elif error.status_code == 404:
             await send_refusal(send, scope, PathUnknown())
         else:
             await send_refusal(send, scope, Malformed() if error.status_code < 500 else Failed())
+
+    def _allowed(self, scope: Scope) -> str:
+        """Return every method some route takes at this path: the router itself names only those of the first."""
+        routes = [route for route in self._app.router.routes if isinstance(route, Route)]
+        matching = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+        return ", ".join(sorted({method for route in matching for method in route.methods or ()}))
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

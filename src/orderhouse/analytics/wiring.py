@@ -1,0 +1,40 @@
+"""Puts analytics together."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from orderhouse.analytics import routes
+from orderhouse.analytics.projection import Projection
+from orderhouse.analytics.readers import ProjectionSink
+from orderhouse.analytics.service import SalesService
+from orderhouse.customers.contract import CustomerDirectory
+from orderhouse.runtime.readers import Follower, Source
+from orderhouse.runtime.web.fastapi_edge import Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Analytics:
+    """Analytics over its file."""
+
+    projection: Projection
+    service: SalesService
+    follower: Follower
+    """What brings the orders' facts; it is to be run."""
+
+    @classmethod
+    def opened(cls, file: Path, source: Source, *, time_zone: str, memory_mb: int, threads: int) -> "Analytics":
+        """Open `file`, to be filled from `source`, the orders' log."""
+        projection = Projection(file, memory_mb=memory_mb, threads=threads)
+        follower = Follower(source, ProjectionSink(projection), batch=2000)
+        return cls(projection, SalesService(projection, time_zone), follower)
+
+    def routes(self, edge: Edge, directory: CustomerDirectory) -> APIRouter:
+        """Return its part of the API; `directory` is asked for customers' names."""
+        return routes.routes(edge, self.service, self.follower, directory)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.to_thread(self.projection.close)
