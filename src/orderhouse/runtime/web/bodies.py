@@ -113,4 +113,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 
 def names_of(model: type[BaseModel]) -> frozenset[str]:
     """Return the names the fields of `model` have on the wire."""
-    return frozenset(field.alias or name for name, field in model.model_fields.items())
+    fields = model.model_fields.items()
+    return frozenset(
+        field.validation_alias if isinstance(field.validation_alias, str) else name for name, field in fields
+    )

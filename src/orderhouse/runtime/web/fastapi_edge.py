@@ -6,15 +6,15 @@ solver is not asked at a request; that is two thirds of what an idiomatic route 
 """
 
 import inspect
+import json
+import re
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_type_hints
 from uuid import UUID
 
 import orjson
-import structlog
-from fastapi import APIRouter, Depends
-from fastapi.params import Query
+from fastapi import APIRouter, Depends, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from starlette.types import Receive, Scope, Send
@@ -43,8 +43,6 @@ from orderhouse.runtime.web.refusals import (
     Unauthenticated,
 )
 
-log = structlog.get_logger(__name__)
-
 
 class _Given:
     """What the edge gives an endpoint itself; FastAPI sees a dependency without parameters."""
@@ -70,11 +68,20 @@ IfMatchMaybe = Annotated[int | None, Depends(_Given("match_maybe"))]
 IfNoneMatch = Annotated[str | None, Depends(_Given("unless"))]
 """The ETag of what the caller has."""
 
+_BARE_KEY = re.compile(r"[!#-~][ -~]{0,254}")
+_QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
+_ESCAPED = re.compile(r'\\(["\\])')
+_TAG = re.compile(r'"([0-9]{1,9})"')
+_IN_PATH = re.compile(r"{(\w+)")
+
+# What decides about a request may be said once: of two, a proxy and this edge could each believe another.
+_SAID_ONCE = frozenset({b"authorization", b"content-type", b"idempotency-key", b"if-match", b"if-none-match"})
+
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Makes the request safe to send again: the same key and body hear the same answer for 24 h.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-\[\]-~]+$"},
+    "schema": {"type": "string", "pattern": r'^([!#-~][ -~]{0,254}|"([ !#-\[\]-~]|\\["\\]){1,255}")$'},
     "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
 }
 _MATCH = {
@@ -88,7 +95,7 @@ _UNLESS = {
     "name": "If-None-Match",
     "in": "header",
     "description": "The ETag of what you have; 304 when it is still that.",
-    "schema": {"type": "string", "pattern": r'^"[0-9]{1,9}"$'},
+    "schema": {"type": "string"},
     "example": '"1"',
 }
 
@@ -142,11 +149,9 @@ class HouseRoute(APIRoute):
         self._needs_key = bool(declared.get("x-key"))
         self._operation = f"{'/'.join(sorted(more.get('methods') or ['GET']))} {path}"
         self._reads_body = False
-        self._provide: list[tuple[str, Provide]] = []
+        self._has_ids = False
         parameters: list[dict[str, Any]] = []
-        hints = get_type_hints(endpoint, include_extras=True)
-        for name in inspect.signature(endpoint).parameters:
-            self._provide.append((name, self._provider(name, hints[name], path, parameters)))
+        self._provide = self._providers(endpoint, path, parameters)
         refuses = [*self._always_refuses(parameters), *declared.get("x-refuses", ())]
         more["openapi_extra"] = {
             **({"parameters": parameters} if parameters else {}),
@@ -158,18 +163,31 @@ class HouseRoute(APIRoute):
         super().__init__(path, endpoint, **more)
         self.app = self._serve
 
+    def _providers(
+        self, endpoint: Callable[..., Awaitable[Answer]], path: str, parameters: list[dict[str, Any]]
+    ) -> tuple[tuple[str, Provide], ...]:
+        if not inspect.iscoroutinefunction(endpoint):
+            raise TypeError(f"{self._operation}: an endpoint is an async function")
+        signature, hints = inspect.signature(endpoint).parameters, get_type_hints(endpoint, include_extras=True)
+        if missing := set(_IN_PATH.findall(path)) - set(signature):
+            raise TypeError(f"{self._operation}: the endpoint does not take {', '.join(sorted(missing))} of the path")
+        defaults = [name for name, one in signature.items() if one.default is not inspect.Parameter.empty]
+        if defaults:
+            raise TypeError(f"{self._operation}: the edge gives everything, a default for {defaults[0]} is never used")
+        return tuple((name, self._provider(name, hints.get(name), path, parameters)) for name in signature)
+
     def _provider(self, name: str, hint: Any, path: str, parameters: list[dict[str, Any]]) -> Provide:
-        marks = get_args(hint)[1:] if get_args(hint) else ()
-        for mark in marks:
-            if isinstance(mark, Depends(lambda: None).__class__) and isinstance(mark.dependency, _Given):
+        for mark in get_args(hint)[1:]:
+            if isinstance(mark, params.Depends) and isinstance(mark.dependency, _Given):
                 return self._given(mark.dependency.name, parameters)
-            if isinstance(mark, Query):
-                model = get_args(hint)[0]
-                adapter = TypeAdapter(model)
-                return lambda request: bodies.query_of(adapter, request.scope["query_string"], model)
-        if hint is UUID and f"{{{name}}}" in path:
+            if isinstance(mark, params.Query):
+                query: TypeAdapter[Any] = TypeAdapter(get_args(hint)[0])
+                names = bodies.names_of(get_args(hint)[0])
+                return lambda request: bodies.query_of(query, names, request.scope["query_string"])
+        if hint is UUID and name in _IN_PATH.findall(path):
+            self._has_ids = True
             return lambda request: request.id_in_path(name)
-        if hint is str and f"{{{name}}}" in path:
+        if hint is str and name in _IN_PATH.findall(path):
             return lambda request: request.scope["path_params"][name]
         if isinstance(hint, type) and issubclass(hint, BaseModel) and not self._reads_body:
             self._reads_body = True
@@ -184,6 +202,8 @@ class HouseRoute(APIRoute):
             "match_maybe": _MATCH,
             "unless": _UNLESS,
         }
+        if name == "once" and self._edge.database is None:
+            raise TypeError(f"{self._operation}: an edge whose routes write has a database")
         if name in documented:
             parameters.append(documented[name])
         given: dict[str, Provide] = {
@@ -191,7 +211,7 @@ class HouseRoute(APIRoute):
             "caller": lambda request: request.caller,
             "match": lambda request: request.match(required=True),
             "match_maybe": lambda request: request.match(required=False),
-            "unless": lambda request: request.header(b"if-none-match") or None,
+            "unless": lambda request: request.header(b"if-none-match").removeprefix("W/") or None,
         }
         return given[name]
 
@@ -201,6 +221,8 @@ class HouseRoute(APIRoute):
             refuses += [Unauthenticated, PermissionMissing]
         if self._reads_body:
             refuses += [BodyTooLarge, MediaTypeUnsupported]
+        if self._has_ids:
+            refuses.append(NotFound)
         names = {parameter["name"]: parameter.get("required") for parameter in parameters}
         if "Idempotency-Key" in names:
             refuses += [KeyInvalid, KeyReused, StillRunning, *([KeyMissing] if self._needs_key else [])]
@@ -212,10 +234,9 @@ class HouseRoute(APIRoute):
         key = request.key()
         if key is None and self._needs_key:
             raise KeyMissing
-        assert self._edge.database is not None, "an edge whose routes write has a database"
         caller = request.caller
         return OnceCall(
-            self._edge.database,
+            cast(Database, self._edge.database),  # Looked at when the route was made.
             caller=caller,
             origin=Origin(caller.subject, request.id, request.scope["state"].get("trace", "")),
             operation=self._operation,
@@ -224,17 +245,13 @@ class HouseRoute(APIRoute):
         )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Refusals go up to the front door, which tells them all.
         request = Request(scope, self._edge)
-        try:
-            if self.permission is not None:
-                request.authenticate(self.permission)
-            if self._reads_body:
-                await request.read(receive)
-            answer = await self._endpoint(**{name: provide(request) for name, provide in self._provide})
-        except Refusal as refusal:
-            await send_refusal(send, scope, refusal)
-            return
-        await send_answer(send, scope, answer)
+        if self.permission is not None:
+            request.authenticate(self.permission)
+        if self._reads_body:
+            await request.read(receive)
+        await send_answer(send, await self._endpoint(**{name: provide(request) for name, provide in self._provide}))
 
 
 class Request:
@@ -243,14 +260,17 @@ class Request:
     __slots__ = ("_edge", "_headers", "body", "caller", "id", "json", "scope")
 
     def __init__(self, scope: Scope, edge: Edge) -> None:
-        """Look at `scope`."""
+        """Look at `scope`; Malformed when a header that decides something comes twice."""
         self.scope = scope
         self.id: str = scope["state"]["request_id"]
         self.body = b""
         self.json: Any = None
         self.caller: Principal
         self._edge = edge
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers = dict(headers)
+        if len(self._headers) < len(headers):
+            _check_said_once(headers)
 
     def header(self, name: bytes) -> str:
         """Return a header's value; empty when there is none."""
@@ -271,7 +291,7 @@ class Request:
         bodies.check_media_type(self._headers.get(b"content-type", b""))
         most = self._edge.limits.body_bytes
         declared = self._headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > most:
+        if len(declared) > 18 or (declared.isdigit() and int(declared) > most):
             raise BodyTooLarge(f"At most {most} bytes.")
         parts, size, more = [], 0, True
         while more:
@@ -299,32 +319,40 @@ class Request:
         return found
 
     def key(self) -> str | None:
-        """Return the Idempotency-Key, bare; None without one."""
-        key = self.header(b"idempotency-key").strip()
+        """Return the Idempotency-Key, bare (quoted, it is a string of RFC 9651); None without one."""
         if b"idempotency-key" not in self._headers:
             return None
-        if len(key) > 1 and key[0] == key[-1] == '"':
-            key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-        if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-            raise KeyInvalid
-        return key
+        said = self.header(b"idempotency-key").strip()
+        quoted = _QUOTED_KEY.fullmatch(said)
+        if quoted:
+            return _ESCAPED.sub(r"\1", quoted[1])
+        if _BARE_KEY.fullmatch(said):
+            return said
+        raise KeyInvalid
 
     def fingerprint(self) -> bytes:
         """Return a digest of the path and of what the body says, in whatever order and spacing it says it."""
-        said = orjson.dumps(self.json, option=orjson.OPT_SORT_KEYS)
+        try:
+            said = orjson.dumps(self.json, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # An integer beyond 64 bits: rare, and still the caller's to repeat.
+            said = json.dumps(self.json, sort_keys=True).encode()
         return blake2b(self.scope["path"].encode() + b"\0" + said, digest_size=16).digest()
 
     def match(self, *, required: bool) -> int | None:
         """Return the version in If-Match; MatchMissing when it is required and not there."""
-        tag = self.header(b"if-match").strip()
-        if not tag:
-            if required:
-                raise MatchMissing
-            return None
-        version = tag.removeprefix("W/").strip('"')
-        if not version.isascii() or not version.isdigit() or len(version) > 9:
-            return -1  # No version of ours: whatever it names, it is not what is there.
-        return int(version)
+        said = self.header(b"if-match").strip()
+        if not said and required:
+            raise MatchMissing
+        tag = _TAG.fullmatch(said)
+        if tag:
+            return int(tag[1])
+        return -1 if said else None  # What is no version of ours is not what is there, whatever it names.
+
+
+def _check_said_once(headers: list[tuple[bytes, bytes]]) -> None:
+    names = [name for name, _ in headers if name in _SAID_ONCE]
+    if len(names) > len(set(names)):
+        raise Malformed("A header that may come once came twice.")
 
 
 def etag(version: int) -> tuple[str, str]:
@@ -337,19 +365,16 @@ def json_answer(value: Any, *headers: tuple[str, str], status: int = 200) -> Ans
     return Answer(status, headers, orjson.dumps(value))
 
 
-async def send_answer(send: Send, scope: Scope, answer: Answer) -> None:
-    """Send `answer`, with what every answer carries."""
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send `answer`."""
     headers = [
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-request-id", scope["state"]["request_id"].encode()),
         (b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
         *((name.encode(), value.encode()) for name, value in answer.headers),
     ]
-    if answer.status == 304:
-        headers = headers[1:]
-    elif not any(name == b"content-type" for name, _ in headers):
-        headers.append((b"content-type", b"application/json"))
+    if answer.status != 304:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        if not any(name == "content-type" for name, _ in answer.headers):
+            headers.append((b"content-type", b"application/json"))
     if answer.replayed:
         headers.append((b"idempotency-replayed", b"true"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -358,13 +383,11 @@ async def send_answer(send: Send, scope: Scope, answer: Answer) -> None:
 
 async def send_refusal(send: Send, scope: Scope, refusal: Refusal, *more: tuple[bytes, bytes]) -> None:
     """Send `refusal` as a problem."""
-    body = problems.body_of(refusal, scope["state"]["request_id"])
+    body = problems.body_of(refusal, scope["state"]["request_id"], scope["raw_path"].decode("latin-1"))
     headers = [
         (b"content-type", problems.MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
-        (b"x-request-id", scope["state"]["request_id"].encode()),
         (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
         *problems.headers_of(refusal),
         *more,
     ]

@@ -38,6 +38,7 @@ class Front:
 
     def __init__(self, app: FastAPI, limits: Limits) -> None:
         """Run `app`: its router is called directly, for everything its middleware would do is done here."""
+        app.router.redirect_slashes = False  # One address a thing; and a redirect would trust the caller's Host.
         self._app = app
         self._limits = limits
 
@@ -52,28 +53,36 @@ class Front:
         state["request_id"] = _request_id(headers)
         state["trace"] = telemetry.trace_of(headers)
         telemetry.enter(state["request_id"], state["trace"])
+        asked = scope
+        if scope["method"] == "HEAD":
+            # Whoever can GET can ask for the headers alone; the server below still sees a HEAD in its own scope.
+            asked = {**scope, "method": "GET"}
         told: dict[str, Any] = {"status": 0, "bytes": 0}
+        carried = ((b"x-request-id", state["request_id"].encode()), (b"x-content-type-options", b"nosniff"))
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
+                message["headers"] = [*message["headers"], *carried]
+            elif asked is not scope:
+                message["body"] = b""
             else:
                 told["bytes"] += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._served(scope, receive, watched)
+            await self._served(asked, receive, watched)
         except Refusal as refusal:
-            await send_refusal(watched, scope, refusal)
+            await send_refusal(watched, asked, refusal)
         except HTTPException as error:
-            await self._told(error, scope, watched)
+            await self._told(error, asked, watched)
         except Exception:  # the last resort: the caller is told that it was us, and the log is told everything
             log.exception("request_failed", method=scope["method"], path=scope["path"])
             if told["status"]:
                 raise
-            await send_refusal(watched, scope, Failed())
+            await send_refusal(watched, asked, Failed())
         finally:
-            _logged(scope, told, began)
+            _logged(scope["method"], asked, told, began)
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -98,7 +107,8 @@ class Front:
         """Return every method some route takes at this path: the router itself names only those of the first."""
         routes = [route for route in self._app.router.routes if isinstance(route, Route)]
         matching = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
-        return ", ".join(sorted({method for route in matching for method in route.methods or ()}))
+        methods = {method for route in matching for method in route.methods or ()}
+        return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
@@ -109,12 +119,12 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     return str(new_id())
 
 
-def _logged(scope: Scope, told: dict[str, Any], began: float) -> None:
+def _logged(method: str, scope: Scope, told: dict[str, Any], began: float) -> None:
     route = scope.get("route")
     state = scope["state"]
     log.info(
         "request",
-        method=scope["method"],
+        method=method,
         route=getattr(route, "path", None) or "unknown",
         status=told["status"],
         ms=round((time.perf_counter() - began) * 1000, 3),

@@ -32,6 +32,10 @@ STATUS: Mapping[type[Refusal], int] = {
 }
 """Kinds to statuses; the most special class that stands here decides. The edge's own refusals have statuses of HTTP's."""
 
+_LONGEST_PATH = 1024
+_LONGEST_PART = 100
+_MOST_ERRORS = 20
+
 MEDIA_TYPE = "application/problem+json"
 
 SCHEMA: dict[str, Any] = {
@@ -43,6 +47,7 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "instance": {"type": "string", "description": "The path that was asked for."},
         "request_id": {"type": "string", "description": "Also in the header X-Request-Id and in every log line."},
         "errors": {
             "type": "array",
@@ -64,14 +69,15 @@ def status_of(refusal: type[Refusal]) -> int:
     return next(STATUS[kind] for kind in refusal.__mro__ if kind in STATUS)
 
 
-def body_of(refusal: Refusal, request_id: str) -> bytes:
-    """Return the problem's JSON."""
+def body_of(refusal: Refusal, request_id: str, path: str) -> bytes:
+    """Return the problem's JSON: what was refused, of which request to which path."""
     problem = {
         "type": f"/problems/{refusal.code}",
         "title": refusal.title,
         "status": status_of(type(refusal)),
         **({"detail": refusal.detail} if refusal.detail else {}),
         **refusal.more,
+        "instance": path[:_LONGEST_PATH],
         "request_id": request_id,
     }
     return orjson.dumps(problem)
@@ -89,17 +95,21 @@ def headers_of(refusal: Refusal) -> list[tuple[bytes, bytes]]:
 def of_validation(error: ValidationError, prefix: str = "/") -> refusals.RequestInvalid:
     """Return what pydantic found, place by place; never the values, which may be secrets."""
     found = [
-        {"pointer": prefix + "/".join(_escaped(part) for part in one["loc"]), "detail": _detail(one)}
-        for one in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+        {"pointer": prefix + "/".join(map(_escaped, one["loc"])) if one["loc"] else "", "detail": _detail(one)}
+        for one in error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_ERRORS]
     ]
     return refusals.RequestInvalid(errors=found)
 
 
 def _escaped(part: int | str) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1").encode("utf-8", "replace").decode()
+    text = str(part).replace("~", "~0").replace("/", "~1")
+    return text[:_LONGEST_PART]
 
 
 def _detail(one: Any) -> str:
+    # Two of pydantic's own messages quote what was sent.
+    if one["type"] in ("uuid_parsing", "union_tag_invalid"):
+        return "Input is not one of those that are known" if one["type"] == "union_tag_invalid" else "Input is no UUID"
     return str(one["msg"]).removeprefix("Value error, ")
 
 
@@ -120,7 +130,7 @@ def examples(kinds: Sequence[type[Refusal]]) -> dict[int | str, dict[str, Any]]:
         told = kind()
         response["description"] = f"{response['description']} {told.title}".strip()
         response["content"][MEDIA_TYPE]["examples"][told.code] = {
-            "value": orjson.loads(body_of(told, "01997a3e-5d2c-7f4a-8a3f-0c7d4e2b9f10"))
+            "value": orjson.loads(body_of(told, "01997a3e-5d2c-7f4a-8a3f-0c7d4e2b9f10", "/v1/…"))
         }
     return responses
 
