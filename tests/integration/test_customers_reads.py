@@ -1,6 +1,5 @@
 """Lists of customers: pages that miss and repeat nothing, in the same order on both databases, each by an index."""
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 
@@ -13,6 +12,7 @@ from rich.table import Table
 from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.places import SCHEMAS, place_of
 from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime.database import sqlite
 from orderhouse.runtime.database.database import Database, open_database
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.runtime.migrate import current, drift
@@ -20,7 +20,6 @@ from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import SigningKeys
 
 _LEAST_FREE = 500 * 1024 * 1024
-_OLDEST_SQLITE = (3, 35, 0)
 
 Finding = tuple[str, bool, str]
 """What was looked at, whether it is as it should be, and what was found."""
@@ -40,7 +39,7 @@ def report(settings: Settings, console: Console) -> bool:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at the machine, the data folder, the keys, and every context's database."""
     yield "Python", sys.version_info >= (3, 11), sys.version.split()[0]
-    yield "SQLite", sqlite3.sqlite_version_info >= _OLDEST_SQLITE, sqlite3.sqlite_version
+    yield "SQLite", sqlite.VERSION >= sqlite.OLDEST, ".".join(map(str, sqlite.VERSION))
     folder = made(settings.data_dir)
     free = shutil.disk_usage(folder).free
     writable = os.access(folder, os.W_OK)

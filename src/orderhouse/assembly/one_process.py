@@ -41,8 +41,8 @@ def app(settings: Settings) -> Front:
         depth=settings.json_depth,
         digits=settings.json_digits,
     )
-    keys = SigningKeys.made(made(settings.data_dir) / "keys")
-    verifier = Verifier(keys.jwks())
+    keys = made(settings.data_dir) / "keys"
+    verifier = Verifier(SigningKeys.made(keys).jwks(), renewed=lambda: SigningKeys(keys).jwks())
     contexts = Contexts.opened(settings)
     analytics = Analytics.opened(
         settings.data_dir.resolve() / "analytics.duckdb",
@@ -65,7 +65,7 @@ def app(settings: Settings) -> Front:
         contexts.customers.routes(edge),
         analytics.routes(edge(), contexts.customers.directory),
         health.routes(edge(), _checks(contexts, followers)),
-        documents.routes(edge(), keys.jwks()),
+        documents.routes(edge()),
     ]
     for router in routers:
         # Added as they are: an included router would be matched twice for every request.

@@ -14,9 +14,11 @@ import structlog
 
 _request: ContextVar[tuple[str, str]] = ContextVar("request", default=("", ""))
 
-_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _SECRET = re.compile(r"authorization|password|secret|token|cookie|api_?key|private", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@")
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_DEEPEST = 8
 
 
 def enter(request_id: str, trace: str) -> None:
@@ -30,7 +32,7 @@ def trace_of(headers: list[tuple[bytes, bytes]]) -> str:
         if name == b"traceparent":
             found = _TRACEPARENT.fullmatch(value)
             if found and found[1].strip(b"0") and found[2].strip(b"0"):
-                return f"00-{found[1].decode()}-{secrets.token_hex(8)}-01"
+                return f"00-{found[1].decode()}-{secrets.token_hex(8)}-{found[3].decode()}"
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
@@ -54,6 +56,10 @@ def set_up(level: str, form: Literal["auto", "json", "pretty"], stream: TextIO |
     root = logging.getLogger()
     root.handlers[:] = [_ToStructlog()]
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.INFO))
+    logging.captureWarnings(True)
+    for own in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(own).handlers.clear()
+        logging.getLogger(own).propagate = True
     for chatty in ("uvicorn.access", "asyncio", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -63,8 +69,8 @@ class _ToStructlog(logging.Handler):
         """Pass a library's line on."""
         try:
             message = record.getMessage()
-        except (TypeError, ValueError):
-            message = str(record.msg)
+        except Exception:  # noqa: BLE001 - a library's mistake in its own line takes no request down
+            message = _text(record.msg)
         logger = structlog.get_logger(record.name)
         logger.log(record.levelno, message, logger=record.name, exc_info=record.exc_info or None)
 
@@ -73,18 +79,35 @@ def _with_request(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> 
     request_id, trace = _request.get()
     if request_id and "request_id" not in event:
         event["request_id"] = request_id
-        event["trace"] = trace
+        event["trace_id"] = trace[3:35]
     return event
 
 
 def redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out what is named like a secret, and passwords inside addresses."""
+    """Take out what is named like a secret or looks like a token, and passwords inside addresses, at any depth."""
     for key, value in event.items():
-        if _is_secret(key):
-            event[key] = "[redacted]"
-        elif isinstance(value, str) and "://" in value:
-            event[key] = _URL_PASSWORD.sub(r"\1[redacted]@", value)
+        event[key] = "[redacted]" if _is_secret(key) else _redacted(value, _DEEPEST)
     return event
+
+
+def _redacted(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return _scrubbed(value) if "://" in value or "eyJ" in value else value
+    if isinstance(value, bytes | bytearray):
+        return _scrubbed(value.decode("utf-8", "backslashreplace"))
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if not depth:
+        return "[deeper]"
+    if isinstance(value, dict):
+        return {
+            str(key): "[redacted]" if _is_secret(str(key)) else _redacted(one, depth - 1) for key, one in value.items()
+        }
+    return [_redacted(one, depth - 1) for one in value]
+
+
+def _scrubbed(text: str) -> str:
+    return _JWT.sub("[redacted]", _URL_PASSWORD.sub(r"\1[redacted]@", text))
 
 
 @lru_cache(maxsize=4096)
@@ -95,13 +118,15 @@ def _is_secret(key: str) -> bool:
 def rendered(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> bytes:
     """Return the line: valid JSON whatever the event holds."""
     try:
-        return orjson.dumps(event, default=repr)
-    except (TypeError, orjson.JSONEncodeError):
-        safe = {str(key).encode("utf-8", "replace").decode(): _text(value) for key, value in event.items()}
-        return orjson.dumps(safe)
+        return orjson.dumps(event, default=_text)
+    except TypeError:
+        # orjson's errors are all of this kind: half characters, integers beyond 64 bits, keys that are no text.
+        return orjson.dumps({_text(key): _text(value) for key, value in event.items()})
 
 
-def _text(value: object) -> object:
-    if value is None or isinstance(value, bool):
-        return value
-    return str(value).encode("utf-8", "backslashreplace").decode()
+def _text(value: object) -> str:
+    try:
+        text = str(value)
+    except Exception as error:  # noqa: BLE001 - a line is written, whatever the thing in it says of itself
+        text = f"[{type(error).__name__}]"
+    return _scrubbed(text.encode("utf-8", "backslashreplace").decode())

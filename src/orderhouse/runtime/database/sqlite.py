@@ -21,6 +21,12 @@ from orderhouse.runtime.database.turnstile import Turnstile
 
 R = TypeVar("R")
 
+VERSION = sqlite3.sqlite_version_info
+"""The SQLite this Python came with."""
+
+OLDEST = (3, 35, 0)
+"""The first that knows RETURNING."""
+
 sqlite3.register_adapter(UUID, lambda value: value.bytes)
 
 _PRAGMAS = (

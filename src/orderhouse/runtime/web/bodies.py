@@ -103,7 +103,9 @@ def query_of(adapter: TypeAdapter[M], names: frozenset[str], query: bytes) -> M:
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+        )
     except ValueError:
         raise Malformed(f"A query is percent-encoded UTF-8 of at most {_MOST_PARAMETERS} parameters.") from None
     if any("\0" in value for _, value in pairs):

@@ -37,7 +37,7 @@ class JsonWebKeys(BaseModel):
     keys: list[dict[str, Any]]
 
 
-def routes(edge: Edge, jwks: dict[str, Any]) -> APIRouter:
+def routes(edge: Edge) -> APIRouter:
     """Return the routes that need no token."""
     router = edge.router("", "about")
     kinds = {
@@ -51,7 +51,9 @@ def routes(edge: Edge, jwks: dict[str, Any]) -> APIRouter:
         return json_answer({"items": list(kinds.values())})
 
     @router.get(
-        "/problems/{code}", response_model=ProblemKind, **open_to_all("what a refusal means is no secret", ProblemUnknown)
+        "/problems/{code}",
+        response_model=ProblemKind,
+        **open_to_all("what a refusal means is no secret", ProblemUnknown),
     )
     async def get_problem(code: str) -> Answer:
         """Say what a problem's type means."""
@@ -62,7 +64,7 @@ def routes(edge: Edge, jwks: dict[str, Any]) -> APIRouter:
     @router.get("/.well-known/jwks.json", response_model=JsonWebKeys, **open_to_all("public keys are public"))
     async def get_keys() -> Answer:
         """Get the public keys that verify this house's tokens."""
-        return json_answer(jwks)
+        return json_answer(edge.verifier.jwks())
 
     return router
 

@@ -17,6 +17,7 @@ import orjson
 from fastapi import APIRouter, Depends, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from orderhouse.kernel.errors import NotFound, Refusal, Unavailable
@@ -161,7 +162,6 @@ class HouseRoute(APIRoute):
         more["responses"] = {**problems.examples(list(dict.fromkeys(refuses))), **(more.get("responses") or {})}
         more["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **more)
-        self.app = self._serve
 
     def _providers(
         self, endpoint: Callable[..., Awaitable[Answer]], path: str, parameters: list[dict[str, Any]]
@@ -244,8 +244,14 @@ class HouseRoute(APIRoute):
             fingerprint=request.fingerprint() if key is not None else b"",
         )
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Refusals go up to the front door, which tells them all.
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, however the router was added: included, FastAPI would run the endpoint without the edge.
+
+        Refusals go up to the front door, which tells them all.
+        """
+        methods = self.methods or set()
+        if scope["method"] not in methods:
+            raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         request = Request(scope, self._edge)
         if self.permission is not None:
             request.authenticate(self.permission)

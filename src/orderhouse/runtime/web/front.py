@@ -97,17 +97,18 @@ class Front:
 
     async def _told(self, error: HTTPException, scope: Scope, send: Send) -> None:
         if error.status_code == 405:
-            await send_refusal(send, scope, MethodNotAllowed(), (b"allow", self._allowed(scope).encode()))
+            await send_refusal(send, scope, MethodNotAllowed(), (b"allow", self._allowed(scope, error).encode()))
         elif error.status_code == 404:
             await send_refusal(send, scope, PathUnknown())
         else:
             await send_refusal(send, scope, Malformed() if error.status_code < 500 else Failed())
 
-    def _allowed(self, scope: Scope) -> str:
+    def _allowed(self, scope: Scope, error: HTTPException) -> str:
         """Return every method some route takes at this path: the router itself names only those of the first."""
         routes = [route for route in self._app.router.routes if isinstance(route, Route)]
         matching = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
         methods = {method for route in matching for method in route.methods or ()}
+        methods |= {one for one in (error.headers or {}).get("Allow", "").split(", ") if one}
         return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
@@ -132,5 +133,5 @@ def _logged(method: str, scope: Scope, told: dict[str, Any], began: float) -> No
         subject=state.get("subject"),
         refused=state.get("refused"),
         request_id=state["request_id"],
-        trace=state["trace"],
+        trace_id=state["trace"][3:35],
     )
