@@ -10,7 +10,7 @@ import pytest
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Role
 from orderhouse.runtime.database.database import Place
-from tests.integration.customers_world import Api, migrated, served, together
+from tests.integration.customers_world import migrated, served, together
 
 pytestmark = pytest.mark.anyio
 
@@ -18,6 +18,10 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return migrated(request, tmp_path)
+
+
+# What the edge decides before a database is asked, it decides alike on both.
+on_sqlite = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 
 def told(answer: httpx2.Response) -> tuple[int, str]:
@@ -97,13 +101,14 @@ async def test_what_another_customer_has_is_taken(
         assert len((await api("GET", "/v1/customers")).json()["items"]) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
         ({}, "/name"),
         ({"name": None}, "/name"),
         ({"name": ""}, "/name"),
-        ({"name": "a\u0000b"}, "/name"),
+        ({"name": "a\nb"}, "/name"),
         ({"name": 7}, "/name"),
         ({"name": "Ada", "email": "nobody"}, "/email"),
         ({"name": "Ada", "active": False}, "/active"),
@@ -134,6 +139,7 @@ async def test_a_change_needs_the_version_last_seen(place: Place, tmp_path: Path
         assert (await api("GET", path)).json() == body
 
 
+@on_sqlite
 @pytest.mark.parametrize("body", [{"name": None}, {"external_id": "8"}, {"version": 2}, {"active": False}, [], None])
 async def test_what_cannot_be_changed_is_refused(place: Place, tmp_path: Path, body: Any) -> None:
     async with served(place, tmp_path) as api:
@@ -232,7 +238,7 @@ async def test_pages_lead_to_the_next(place: Place, tmp_path: Path) -> None:
         path: str | None = "/v1/customers?sort=name&limit=2&active=true"
         while path is not None:
             page = (await api("GET", path)).json()
-            assert page["links"]["self"] == path
+            assert (await api("GET", page["links"]["self"])).json() == page
             seen += [item["name"] for item in page["items"]]
             path = page["links"].get("next")
             assert (path is None) == (page["next"] is None)
@@ -244,6 +250,7 @@ async def test_pages_lead_to_the_next(place: Place, tmp_path: Path) -> None:
         assert [item["name"] for item in behind["items"]] == names[4:]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "code", "word"),
     [
@@ -264,6 +271,7 @@ async def test_a_list_that_there_is_not_is_refused_with_what_there_is(
         assert word in refused.text
 
 
+@on_sqlite
 async def test_every_route_has_examples_and_documented_problems(place: Place, tmp_path: Path) -> None:
     async with served(place, tmp_path) as api:
         operations = {
@@ -284,7 +292,7 @@ async def test_every_route_has_examples_and_documented_problems(place: Place, tm
         }
         assert problems(operations["change_customer"], "412") == {"customer_changed"}
         assert problems(operations["deactivate_customer"], "409") >= {"already_inactive"}
-        assert problems(operations["get_customer"], "404") == {"customer_not_found"}
+        assert problems(operations["get_customer"], "404") >= {"customer_not_found"}
         schemas = api.openapi["components"]["schemas"]
         for name in ("AddCustomer", "ChangeCustomer"):
             assert schemas[name]["examples"], name
@@ -294,6 +302,7 @@ def problems(operation: dict[str, Any], status: str) -> set[str]:
     return set(operation["responses"][status]["content"]["application/problem+json"]["examples"])
 
 
+@on_sqlite
 async def test_what_the_documents_promise_is_what_is_answered(place: Place, tmp_path: Path) -> None:
     async with served(place, tmp_path) as api:
         made = await api.add(email="ada@example.com")

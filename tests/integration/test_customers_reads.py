@@ -16,7 +16,7 @@ from orderhouse.customers.reads import Page
 from orderhouse.customers.schemas import COUNTED_TO, LARGEST_OFFSET, AddCustomer, ListCustomers, Seen
 from orderhouse.customers.wiring import Customers
 from orderhouse.kernel.ids import new_id
-from orderhouse.kernel.pages import CursorInvalid
+from orderhouse.kernel.pages import CursorInvalid, cursor_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
@@ -142,7 +142,8 @@ async def test_a_cursor_belongs_to_its_list_and_goes_without_an_offset(place: Pl
         cursor = (await listed(customers, limit=1)).next
         with pytest.raises(PagesDoNotCombine):
             await listed(customers, cursor=cursor, offset=0)
-        for broken in (cursor, "", "x", "W10"):
+        forged = [cursor_of("customers name", text, new_id()) for text in ("a\0", "\ud800")]
+        for broken in (cursor, "", "x", "W10", *forged):
             with pytest.raises(CursorInvalid):
                 await listed(customers, cursor=broken, sort="name")
 

@@ -211,7 +211,9 @@ class Api:
         async with httpx2.AsyncClient(transport=transport, base_url="http://things.test") as client:
             return await client.request(method, path, **more)
 
-    def raw(self, body: bytes, content_type: str = "application/json", path: str = "/v1/things/echo") -> httpx2.Response:
+    def raw(
+        self, body: bytes, content_type: str = "application/json", path: str = "/v1/things/echo"
+    ) -> httpx2.Response:
         """Post bytes as they are."""
         return self("POST", path, content=body, headers={"Content-Type": content_type})
 

@@ -1,6 +1,7 @@
 """What customers takes and refuses on the wire, and when two e-mail addresses are one."""
 
 import unicodedata
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -37,7 +38,9 @@ def test_spellings_of_one_address_have_one_key(one: str, other: str) -> None:
     assert email_key(one) == email_key(other)
 
 
-@pytest.mark.parametrize("other", ["a.da@example.com", "ada+shop@example.com", "ada@example.org", "ada@mail.example.com"])
+@pytest.mark.parametrize(
+    "other", ["a.da@example.com", "ada+shop@example.com", "ada@example.org", "ada@mail.example.com"]
+)
 def test_other_addresses_have_other_keys(other: str) -> None:
     assert email_key(other) != email_key("ada@example.com")
 
@@ -103,10 +106,8 @@ def test_a_key_is_its_own_key(address: str) -> None:
 
 @given(st.text())
 def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
-    try:
+    with suppress(ValueError):
         assert email_key(text)
-    except ValueError:
-        pass
 
 
 @given(st.text(min_size=1, max_size=200))

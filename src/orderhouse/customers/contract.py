@@ -1,4 +1,4 @@
-"""What neighbours may know of customers: their cards, the facts told of them, and how a source's file brings its own."""
+"""What neighbours may know of customers: their cards, the facts told of them, and how a source brings its own."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -33,7 +33,8 @@ def email_key(address: str) -> str:
     ASCII form (IDNA 2003). Dots and tags in the local part stay: only its own provider knows what they mean.
     """
     local, _, domain = address.rpartition("@")
-    if not _LOCAL.fullmatch(local) or not local.isprintable() or len(local.encode()) > 64 or len(address.encode()) > 254:
+    too_long = len(local.encode()) > 64 or len(address.encode()) > 254
+    if too_long or not local.isprintable() or not _LOCAL.fullmatch(local):
         raise ValueError("must be an e-mail address, such as ada@example.com")
     return f"{_folded(local)}@{_ascii(domain)}"
 

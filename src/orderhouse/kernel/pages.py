@@ -40,6 +40,7 @@ def _part(part: object, kind: type) -> int | str | UUID:
         return UUID(part)
     if kind is int and type(part) is int and abs(part) < 2**63:
         return part
-    if kind is str and isinstance(part, str):
+    # A cursor can be forged: text that no database takes (NUL, half a character, on which encoding fails) is no key.
+    if kind is str and isinstance(part, str) and b"\0" not in part.encode():
         return part
     raise ValueError

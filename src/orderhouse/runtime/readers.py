@@ -57,11 +57,14 @@ class Follower:
     POLL_S = 0.1
     """How long another process's facts may lie unseen: this process's own ring a bell."""
 
-    def __init__(self, source: Source, sink: Sink, *, batch: int = 1000, now: Clock = clock.now) -> None:
-        """Follow `source`, up to `batch` facts at a time."""
+    def __init__(
+        self, source: Source, sink: Sink, *, batch: int = 1000, rest_s: float = 0.0, now: Clock = clock.now
+    ) -> None:
+        """Follow `source`, up to `batch` facts at a time; `rest_s` lets facts gather where taking many is cheaper."""
         self._source = source
         self._sink = sink
         self._batch = batch
+        self._rest_s = rest_s
         self._now = now
         self._failures = 0
         self.fresh_as_of: Instant = 0
@@ -76,6 +79,7 @@ class Follower:
                 await self.catch_up()
                 await self._sink.idle()
                 self._failures, self.trouble = 0, ""
+                await asyncio.sleep(self._rest_s)
                 await self._source.wait(self.POLL_S)
             except Exception as error:  # noqa: BLE001 - a reader outlives whatever its source or sink suffers
                 self._failures += 1

@@ -21,6 +21,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PostgresUuid
 from sqlalchemy.types import TypeEngine
 
+from orderhouse.runtime.database.sql import as_id_or_none
+
+from orderhouse.runtime.database.sql import as_id_or_none
+
 
 class Id(TypeDecorator[UUID]):
     """An id: 16 bytes on SQLite, `uuid` on PostgreSQL."""
@@ -38,7 +42,7 @@ class Id(TypeDecorator[UUID]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         """Return the id the driver gave."""
-        return UUID(bytes=value) if isinstance(value, bytes) else value
+        return as_id_or_none(value)
 
 
 # A rowid of SQLite must be declared INTEGER, or it is another column beside it.

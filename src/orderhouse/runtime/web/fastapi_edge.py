@@ -159,7 +159,7 @@ class HouseRoute(APIRoute):
             "x-permission": self.permission or "none",
             "security": [{"bearer": []}] if self.permission else [],
         }
-        more["responses"] = {**problems.examples(list(dict.fromkeys(refuses))), **(more.get("responses") or {})}
+        more["responses"] = {**problems.examples(list(dict.fromkeys(refuses)), path), **(more.get("responses") or {})}
         more["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **more)
 

@@ -113,10 +113,10 @@ def _detail(one: Any) -> str:
     return str(one["msg"]).removeprefix("Value error, ")
 
 
-def examples(kinds: Sequence[type[Refusal]]) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's responses for these refusals, an example for each."""
+def examples(kinds: Sequence[type[Refusal]], path: str) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's responses for these refusals of requests to `path`, an example for each."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
+    for kind in sorted(kinds, key=status_of):
         status = status_of(kind)
         response = responses.setdefault(
             status,
@@ -130,7 +130,7 @@ def examples(kinds: Sequence[type[Refusal]]) -> dict[int | str, dict[str, Any]]:
         told = kind()
         response["description"] = f"{response['description']} {told.title}".strip()
         response["content"][MEDIA_TYPE]["examples"][told.code] = {
-            "value": orjson.loads(body_of(told, "01997a3e-5d2c-7f4a-8a3f-0c7d4e2b9f10", "/v1/…"))
+            "value": orjson.loads(body_of(told, "01997a3e-5d2c-7f4a-8a3f-0c7d4e2b9f10", path))
         }
     return responses
 
