@@ -186,7 +186,9 @@ def _app(edge: Edge, open_edge: Edge, service: Service, checks: Mapping[str, hea
 class Api:
     """The things' API, asked one request after the other."""
 
-    def __init__(self, runner: asyncio.Runner, database: Database, keys: SigningKeys, **checks: health.Check) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, database: Database, keys: SigningKeys, /, **checks: health.Check
+    ) -> None:
         self.service = Service()
         self.keys = keys
         verifier = Verifier(keys.jwks())
@@ -232,7 +234,7 @@ class Api:
 
 
 @contextmanager
-def opened(folder: Path, **checks: health.Check) -> Iterator[Api]:
+def opened(folder: Path, /, **checks: health.Check) -> Iterator[Api]:
     """Yield an API of its own."""
     things.create(folder / "things.sqlite3")
     with asyncio.Runner() as runner:

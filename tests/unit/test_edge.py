@@ -16,11 +16,19 @@ from tests.unit import edge_world
 from tests.unit.edge_world import KEY, LIMITS, THING, Api, MakeThing
 
 TEA = {"name": "tea"}
+_THING = UUID(THING)
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     with edge_world.opened(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API for tests that leave nothing behind."""
+    with edge_world.opened(tmp_path_factory.mktemp("shared")) as opened:
         yield opened
 
 
@@ -48,27 +56,27 @@ def test_an_answer_is_what_the_endpoint_said_and_what_every_answer_carries(api: 
     assert "idempotency-replayed" not in made.headers
 
 
-def test_what_the_caller_has_already_is_not_sent_again(api: Api) -> None:
-    got = api("GET", f"/v1/things/{THING}")
-    again = api("GET", f"/v1/things/{THING}", headers={"If-None-Match": got.headers["etag"]})
-    weakened = api("GET", f"/v1/things/{THING}", headers={"If-None-Match": f"W/{got.headers['etag']}"})
+def test_what_the_caller_has_already_is_not_sent_again(shared: Api) -> None:
+    got = shared("GET", f"/v1/things/{THING}")
+    again = shared("GET", f"/v1/things/{THING}", headers={"If-None-Match": got.headers["etag"]})
+    weakened = shared("GET", f"/v1/things/{THING}", headers={"If-None-Match": f"W/{got.headers['etag']}"})
     assert (got.status_code, again.status_code, weakened.status_code) == (200, 304, 304)
     assert again.content == b""
     assert again.headers["etag"] == got.headers["etag"]
     assert "content-type" not in again.headers
 
 
-def test_head_is_get_without_the_body(api: Api) -> None:
-    got, head = api("GET", f"/v1/things/{THING}"), api("HEAD", f"/v1/things/{THING}")
+def test_head_is_get_without_the_body(shared: Api) -> None:
+    got, head = shared("GET", f"/v1/things/{THING}"), shared("HEAD", f"/v1/things/{THING}")
     assert head.status_code == 200
     assert head.content == b""
     assert head.headers["content-length"] == got.headers["content-length"]
     assert head.headers["etag"] == got.headers["etag"]
 
 
-def test_a_query_comes_as_its_schema_has_it(api: Api) -> None:
-    assert api("GET", "/v1/things").json() == [{"name": "10 None owner"}]
-    assert api("GET", "/v1/things?limit=3&from=caf%C3%A9", role="clerk").json() == [{"name": "3 café clerk"}]
+def test_a_query_comes_as_its_schema_has_it(shared: Api) -> None:
+    assert shared("GET", "/v1/things").json() == [{"name": "10 None owner"}]
+    assert shared("GET", "/v1/things?limit=3&from=caf%C3%A9", role="clerk").json() == [{"name": "3 café clerk"}]
 
 
 # Who may
@@ -82,27 +90,27 @@ def test_without_a_token_nothing_is_done(api: Api) -> None:
     assert api.service.calls == 0
 
 
-@pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", "Basic bWU6bWU=", "bearer x", "Bearer a.b.c", "Token é"])
-def test_whatever_is_no_token_of_ours_is_refused(api: Api, said: str) -> None:
-    refused = api("GET", "/v1/things", headers={"Authorization": said})
+@pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", "Basic bWU6bWU=", "bearer x", "Bearer a.b.c", "Token \xe9"])
+def test_whatever_is_no_token_of_ours_is_refused(shared: Api, said: str) -> None:
+    refused = shared("GET", "/v1/things", headers={"Authorization": said.encode("latin-1")})
     assert (refused.status_code, code(refused)) == (401, "unauthenticated")
 
 
-def test_the_scheme_is_bearer_in_any_case(api: Api) -> None:
-    assert api("GET", "/v1/things", headers={"Authorization": f"bEARER {api.token('owner')}"}).status_code == 200
+def test_the_scheme_is_bearer_in_any_case(shared: Api) -> None:
+    assert shared("GET", "/v1/things", headers={"Authorization": f"bEARER {shared.token('owner')}"}).status_code == 200
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_may_what_the_table_of_permissions_says(api: Api, role: Role) -> None:
-    answer = api("POST", f"/v1/things/{THING}/retirement", role=role)
+def test_a_role_may_what_the_table_of_permissions_says(shared: Api, role: Role) -> None:
+    answer = shared("POST", f"/v1/things/{THING}/retirement", role=role)
     if role in ("owner", "manager"):
         assert answer.status_code == 200
     else:
         assert (answer.status_code, code(answer)) == (403, "permission_missing")
 
 
-def test_who_may_not_is_told_before_the_body_is_looked_at(api: Api) -> None:
-    refused = api("POST", "/v1/things", content=b"{", headers=KEY, role=None)
+def test_who_may_not_is_told_before_the_body_is_looked_at(shared: Api) -> None:
+    refused = shared("POST", "/v1/things", content=b"{", headers=KEY, role=None)
     assert refused.status_code == 401
 
 
@@ -110,18 +118,18 @@ def test_who_may_not_is_told_before_the_body_is_looked_at(api: Api) -> None:
 
 
 @pytest.mark.parametrize("thing", ["1", "tea", THING.replace("-", ""), f"{{{THING}}}", f"{THING}x", "%00", "é", "null"])
-def test_what_is_no_id_names_nothing(api: Api, thing: str) -> None:
-    refused = api("GET", f"/v1/things/{thing}")
+def test_what_is_no_id_names_nothing(shared: Api, thing: str) -> None:
+    refused = shared("GET", f"/v1/things/{thing}")
     assert (refused.status_code, code(refused)) == (404, "not_found")
 
 
-def test_ids_may_be_written_in_capitals(api: Api) -> None:
-    assert api("GET", f"/v1/things/{THING.upper()}").json() == {"name": THING}
+def test_ids_may_be_written_in_capitals(shared: Api) -> None:
+    assert shared("GET", f"/v1/things/{THING.upper()}").json() == {"name": THING}
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/things/", "/v2/things", "//evil.test/v1/things/", "/v1/things%2F"])
-def test_an_unknown_path_is_not_found_and_never_redirected(api: Api, path: str) -> None:
-    refused = api("GET", path)
+def test_an_unknown_path_is_not_found_and_never_redirected(shared: Api, path: str) -> None:
+    refused = shared("GET", path)
     assert (refused.status_code, code(refused)) == (404, "path_unknown")
 
 
@@ -135,8 +143,8 @@ def test_an_unknown_path_is_not_found_and_never_redirected(api: Api, path: str) 
         ("POST", "/health/liveness", "GET, HEAD"),
     ],
 )
-def test_a_method_nobody_takes_is_refused_with_all_that_are(api: Api, method: str, path: str, allowed: str) -> None:
-    refused = api(method, path)
+def test_a_method_nobody_takes_is_refused_with_all_that_are(shared: Api, method: str, path: str, allowed: str) -> None:
+    refused = shared(method, path)
     assert refused.status_code == 405
     assert refused.headers["allow"] == allowed
     if method != "HEAD":
@@ -188,6 +196,9 @@ NONSENSE = [
     b'{"name": "tea", "anything": ' + b"9" * 4000 + b"}",
     b'{"name": "tea", "anything": ' + b"[" * 9 + b"]" * 9 + b"}",
     b'{"name": "tea", "anything": ' + b'{"a":' * 9 + b"1" + b"}" * 9 + b"}",
+    b'{"name": "tea", "share": 1e999}',
+    b'{"name": "tea", "share": -1e999}',
+    b'{"name": "tea", "anything": [1e400]}',
     b"[" * 4000,
     b'{"a":' * 800,
     b'"' + b'\\"' * 2000,
@@ -225,23 +236,20 @@ UNFIT = [
     b'{"name": "tea", "parts": [{"sku": "A", "quantity": 99999999999999999999}]}',
     b'{"name": "tea", "parts": [{"sku": "A", "quantity": -1}]}',
     b'{"name": "tea", "share": "0.5"}',
-    b'{"name": "tea", "share": 1e999}',
-    b'{"name": "tea", "share": -1e999}',
-    b'{"name": "tea", "anything": [1e400]}',
     b'{"name": "tea", "owner": "me"}',
 ]
 
 
 @pytest.mark.parametrize("body", NONSENSE)
-def test_what_is_not_exactly_json_is_malformed(api: Api, body: bytes) -> None:
-    refused = api.raw(body)
+def test_what_is_not_exactly_json_is_malformed(shared: Api, body: bytes) -> None:
+    refused = shared.raw(body)
     assert (refused.status_code, code(refused)) == (400, "malformed")
     assert len(refused.content) < 600
 
 
 @pytest.mark.parametrize("body", UNFIT)
-def test_json_that_does_not_fit_is_invalid(api: Api, body: bytes) -> None:
-    refused = api.raw(body)
+def test_json_that_does_not_fit_is_invalid(shared: Api, body: bytes) -> None:
+    refused = shared.raw(body)
     assert (refused.status_code, code(refused)) == (422, "request_invalid")
 
 
@@ -263,29 +271,38 @@ def test_json_that_does_not_fit_is_invalid(api: Api, body: bytes) -> None:
         "1" * 99,
     ],
 )
-def test_text_comes_back_to_the_byte(api: Api, name: str) -> None:
-    assert api("POST", "/v1/things/echo", json={"name": name}).json()["name"] == name
+def test_text_comes_back_to_the_byte(shared: Api, name: str) -> None:
+    assert shared("POST", "/v1/things/echo", json={"name": name}).json()["name"] == name
 
 
-def test_depth_and_digits_inside_text_are_text(api: Api) -> None:
+def test_depth_and_digits_inside_text_are_text(shared: Api) -> None:
     said = {"name": "tea", "anything": ["[" * 40, "9" * 40, '\\"[', "{" * 40]}
-    assert api("POST", "/v1/things/echo", json=said).json()["anything"] == said["anything"]
+    assert shared("POST", "/v1/things/echo", json=said).json()["anything"] == said["anything"]
 
 
-def test_what_is_just_within_the_limits_is_taken(api: Api) -> None:
+def test_what_is_just_within_the_limits_is_taken(shared: Api) -> None:
     deep = b'{"name": "tea", "anything": ' + b"[" * 7 + b"]" * 7 + b"}"
-    assert api.raw(deep).status_code == 200
-    assert api.raw(b'{"name": "tea", "anything": ' + b"9" * 18 + b"}").status_code == 200
-    assert api.raw(b'{"name": "' + b"t" * 10 + b'"}' + b" " * (LIMITS.body_bytes - 22)).status_code == 200
+    assert shared.raw(deep).status_code == 200
+    assert shared.raw(b'{"name": "tea", "anything": ' + b"9" * 18 + b"}").status_code == 200
+    assert shared.raw(b'{"name": "' + b"t" * 10 + b'"}' + b" " * (LIMITS.body_bytes - 22)).status_code == 200
 
 
 @pytest.mark.parametrize(
     "media_type",
-    ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx", "application/xml",
-     "application/json; charset=latin-1", "application/json; charset=utf-16", "application/json, text/plain"],
-)  # fmt: skip
-def test_another_media_type_is_not_supported(api: Api, media_type: str) -> None:
-    refused = api.raw(b'{"name": "tea"}', media_type)
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/jsonx",
+        "application/xml",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        "application/json, text/plain",
+    ],
+)
+def test_another_media_type_is_not_supported(shared: Api, media_type: str) -> None:
+    refused = shared.raw(b'{"name": "tea"}', media_type)
     assert (refused.status_code, code(refused)) == (415, "media_type_unsupported")
 
 
@@ -293,8 +310,8 @@ def test_another_media_type_is_not_supported(api: Api, media_type: str) -> None:
     "media_type",
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],
 )
-def test_json_may_say_that_it_is_utf8(api: Api, media_type: str) -> None:
-    assert api.raw(b'{"name": "tea"}', media_type).status_code == 200
+def test_json_may_say_that_it_is_utf8(shared: Api, media_type: str) -> None:
+    assert shared.raw(b'{"name": "tea"}', media_type).status_code == 200
 
 
 # Queries
@@ -302,17 +319,30 @@ def test_json_may_say_that_it_is_utf8(api: Api, media_type: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["unknown=1", "limit=1&limit=2", "limit=0", "limit=51", "limit=x", "limit=", "limit=1.5", "limit=1e1", "Limit=1",
-     "since=a", "from=%00", "from=" + "a" * 21, "limit[]=1"],
-)  # fmt: skip
-def test_a_query_that_does_not_fit_is_invalid(api: Api, query: str) -> None:
-    refused = api("GET", f"/v1/things?{query}")
+    [
+        "unknown=1",
+        "limit=1&limit=2",
+        "limit=0",
+        "limit=51",
+        "limit=x",
+        "limit=",
+        "limit=1.5",
+        "limit=1e1",
+        "Limit=1",
+        "since=a",
+        "from=%00",
+        "from=" + "a" * 21,
+        "limit[]=1",
+    ],
+)
+def test_a_query_that_does_not_fit_is_invalid(shared: Api, query: str) -> None:
+    refused = shared("GET", f"/v1/things?{query}")
     assert (refused.status_code, code(refused)) == (422, "request_invalid")
 
 
 @pytest.mark.parametrize("query", ["from=%ff", "from=%ed%a0%80", "&".join(f"a{n}=1" for n in range(60))])
-def test_a_query_that_is_no_text_is_malformed(api: Api, query: str) -> None:
-    refused = api("GET", f"/v1/things?{query}")
+def test_a_query_that_is_no_text_is_malformed(shared: Api, query: str) -> None:
+    refused = shared("GET", f"/v1/things?{query}")
     assert (refused.status_code, code(refused)) == (400, "malformed")
 
 
@@ -372,8 +402,8 @@ def test_a_key_is_for_one_thing_in_the_path(api: Api) -> None:
 @pytest.mark.parametrize(
     "key", ["", " ", '"', '""', '"a', 'a"b"é', "é", "a\x7f", "x" * 256, f'"{"x" * 256}"', '"a\\b"', "a\tb"]
 )
-def test_what_is_no_key_is_refused(api: Api, key: str) -> None:
-    refused = api("POST", "/v1/things", json=TEA, headers={"Idempotency-Key": key.encode("latin-1")})
+def test_what_is_no_key_is_refused(shared: Api, key: str) -> None:
+    refused = shared("POST", "/v1/things", json=TEA, headers={"Idempotency-Key": key.encode("latin-1")})
     assert (refused.status_code, code(refused)) == (400, "idempotency_key_invalid")
 
 
@@ -399,18 +429,18 @@ def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
 # Versions
 
 
-def test_a_change_needs_the_version_it_is_of(api: Api) -> None:
-    refused = api("PATCH", f"/v1/things/{THING}", json=TEA)
+def test_a_change_needs_the_version_it_is_of(shared: Api) -> None:
+    refused = shared("PATCH", f"/v1/things/{THING}", json=TEA)
     assert (refused.status_code, code(refused)) == (428, "if_match_missing")
-    assert api("PATCH", f"/v1/things/{THING}", json=TEA, headers={"If-Match": '"1"'}).status_code == 200
+    assert shared("PATCH", f"/v1/things/{THING}", json=TEA, headers={"If-Match": '"1"'}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "tag", ['"2"', "1", 'W/"1"', "*", '"1", "2"', '""', '"x"', '"01234567890"', "é".encode("latin-1")]
 )
-def test_a_tag_that_is_not_of_the_present_version_is_stale(api: Api, tag: str | bytes) -> None:
+def test_a_tag_that_is_not_of_the_present_version_is_stale(shared: Api, tag: str | bytes) -> None:
     for method, path in (("PATCH", f"/v1/things/{THING}"), ("POST", f"/v1/things/{THING}/retirement")):
-        refused = api(method, path, json=TEA, headers={"If-Match": tag})
+        refused = shared(method, path, json=TEA, headers={"If-Match": tag})
         assert (refused.status_code, code(refused)) == (412, "stale")
 
 
@@ -445,7 +475,7 @@ async def _two_bodies(one: MakeThing, other: MakeThing) -> Answer:
     raise NotImplementedError
 
 
-async def _default(thing_id: UUID = UUID(THING)) -> Answer:
+async def _default(thing_id: UUID = _THING) -> Answer:
     raise NotImplementedError
 
 

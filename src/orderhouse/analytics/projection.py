@@ -55,6 +55,10 @@ Cell = tuple[str | None, int, int, int, int, int]
 """A key, then orders, credits, gross, credit_total and adjustments; amounts in exact millionths."""
 
 
+EMPTY: Cell = (None, 0, 0, 0, 0, 0)
+"""What nothing adds up to."""
+
+
 class Projection:
     """The file, and what is asked of it. Safe to use from threads; one of them applies facts at a time."""
 
@@ -166,17 +170,23 @@ class Projection:
             "ORDER BY gross + credit_total DESC, key LIMIT $limit) "
             "UNION ALL SELECT 1, NULL, orders, credits, gross, credit_total, adjustments FROM cells WHERE key IS NULL "
             "UNION ALL SELECT 2, NULL, sum(orders), sum(credits), sum(gross), sum(credit_total), sum(adjustments) "
-            "FROM cells ORDER BY ALL",
+            "FROM cells",
             begin=days.begin,
             end=days.end,
             currency=currency,
             limit=limit,
         )
-        parts: tuple[list[Cell], ...] = ([], [], [])
+        items: list[Cell] = []
+        others: dict[int, Cell] = {}
         for part, key, *figures in found:
-            parts[part].append((key, *(int(figure or 0) for figure in figures)))  # type: ignore[arg-type]  # five figures
-        items = sorted(parts[0], key=lambda cell: (-(cell[3] + cell[4]), cell[0]))
-        return items, *(part[0] if part else (None, 0, 0, 0, 0, 0) for part in parts[1:])
+            orders, credits_, gross, credit_total, adjustments = (int(figure or 0) for figure in figures)
+            cell: Cell = (key, orders, credits_, gross, credit_total, adjustments)
+            if part:
+                others[part] = cell
+            else:
+                items.append(cell)
+        items.sort(key=lambda cell: (-(cell[3] + cell[4]), cell[0]))
+        return items, others.get(1, EMPTY), others.get(2, EMPTY)
 
     def _rows(self, sql: str, **values: object) -> list[Any]:
         cursor = self._connection.cursor()

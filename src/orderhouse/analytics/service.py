@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from orderhouse.analytics.errors import CurrencyNeeded, LimitNeedsFallingOrder, RangeInvalid, ZoneUnknown
-from orderhouse.analytics.projection import Cell, Projection
+from orderhouse.analytics.projection import EMPTY, Cell, Projection
 from orderhouse.analytics.schemas import PERIODS, RANKED, SalesQuery
 from orderhouse.analytics.zones import LocalDays
 from orderhouse.customers.contract import CustomerCard
@@ -20,11 +20,11 @@ _TEN_YEARS = 3653
 _USUAL_LIMIT = 50
 _USUAL_DAYS = 30
 _ZONES = frozenset(available_timezones())
-_EMPTY: Cell = (None, 0, 0, 0, 0, 0)
 _UNKNOWN = "EUR"
 """Whose two digits zeros are shown with where nothing was sold and no currency was named."""
 
 Figures = dict[str, Any]
+_STATUS_ORDER: dict[str, int] = {status: n for n, status in enumerate(STATUSES)}
 FILTERS = {"customer": "customer", "user": "assigned_to", "country": "country", "status": "status"}
 """Cuts, and the filter of the orders' list that finds a cell's orders."""
 
@@ -94,13 +94,13 @@ class SalesService:
                 (key, cell, _link(query.by, days.start_of(first), days.start_of(last + timedelta(days=1)), "", currency))
                 for key, first, last, cell in periods
             ]
-            return cells, _EMPTY, _sum([cell for _, cell, _ in cells])
+            return cells, EMPTY, _sum([cell for _, cell, _ in cells])
         limit = (query.limit or _USUAL_LIMIT) if query.by in RANKED else len(STATUSES)
         if currency is None:
-            return [], _EMPTY, _EMPTY
+            return [], EMPTY, EMPTY
         found, unassigned, totals = self._projection.by_key(query.by, days, currency, limit)
         if query.by == "status":
-            found.sort(key=lambda cell: STATUSES.index(cell[0]))  # type: ignore[arg-type]  # statuses are never null
+            found.sort(key=lambda cell: _STATUS_ORDER[str(cell[0])])
         link = [_link(query.by, days.begin, days.end, str(cell[0]), currency) for cell in found]
         return [(str(cell[0]), cell, to) for cell, to in zip(found, link, strict=True)], unassigned, totals
 

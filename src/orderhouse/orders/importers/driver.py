@@ -92,7 +92,7 @@ class _Pace:
     """How many lines go into a transaction: as many as keep it short on this machine, now."""
 
     _WISHED_S = 0.06
-    _FEWEST, _MOST = 50, 2_000
+    _FEWEST, _MOST = 50, 3_000
 
     def __init__(self) -> None:
         """Begin carefully."""

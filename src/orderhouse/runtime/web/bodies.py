@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -49,12 +50,11 @@ def parsed(body: bytes, limits: Limits) -> Any:
 def _bounded(body: bytes, limits: Limits) -> None:
     """Refuse what would be dear to parse. Counting brackets comes first: hardly any request has so many."""
     many_brackets = body.count(b"[") + body.count(b"{") > limits.depth
-    many_digits = len(body) > limits.digits and _digits(limits.digits + 1).search(body)
-    if not many_brackets and not many_digits:
+    if not many_brackets and not _large_number(limits.digits).search(body):
         return
     bare = _STRING.sub(b'""', body)
-    if _digits(limits.digits + 1).search(bare):
-        raise Malformed(f"Numbers have at most {limits.digits} digits here.")
+    if _large_number(limits.digits).search(bare):
+        raise Malformed(f"Numbers have at most {limits.digits} digits here, and exponents of two.")
     depth = 0
     for bracket in re.findall(rb"[\[\]{}]", bare):
         depth += 1 if bracket in b"[{" else -1
@@ -62,13 +62,10 @@ def _bounded(body: bytes, limits: Limits) -> None:
             raise Malformed(f"Nested deeper than {limits.depth} levels.")
 
 
-_patterns: dict[int, re.Pattern[bytes]] = {}
-
-
-def _digits(count: int) -> re.Pattern[bytes]:
-    if count not in _patterns:
-        _patterns[count] = re.compile(rb"[0-9]{%d}" % count)
-    return _patterns[count]
+@lru_cache
+def _large_number(digits: int) -> re.Pattern[bytes]:
+    # 1e999 is infinite as a float, and many megabytes as an exact number.
+    return re.compile(rb"[0-9]{%d}|[0-9][eE][+-]?[0-9]{3}" % (digits + 1))
 
 
 def check_media_type(content_type: bytes) -> None:

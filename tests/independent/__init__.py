@@ -1,0 +1,1 @@
+"""Computations that share nothing with the product, to hold its answers against."""
