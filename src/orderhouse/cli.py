@@ -81,6 +81,23 @@ def migrate() -> None:
 
 
 @app.command()
+def revise(
+    context: Annotated[str, typer.Argument(help="Whose tables changed.")],
+    message: Annotated[str, typer.Argument(help="What changed, in a few words.")],
+) -> None:
+    """Write the next migration of a context: what turns its migrated database into what the code knows."""
+    from orderhouse.assembly import places
+    from orderhouse.runtime import migrate as migrations
+
+    with _told():
+        if context not in places.SCHEMAS:
+            raise SettingsInvalid(f"Known contexts: {', '.join(places.SCHEMAS)}.")
+        settings = loaded()
+        places.migrate_all(settings)
+        console.print(str(migrations.revise(places.SCHEMAS[context], places.place_of(context, settings), message)))
+
+
+@app.command()
 def token(
     role: Annotated[Role, typer.Option(help="What the bearer may do.")],
     subject: Annotated[str, typer.Option(help="Who the bearer is.")] = "operator",
@@ -104,7 +121,7 @@ def seed() -> None:
 
     with _told():
         report = asyncio.run(_with_contexts(loaded(), lambda contexts: sown(contexts)))
-        console.print(report)
+        console.print(str(report))
 
 
 @app.command("import")

@@ -75,6 +75,8 @@ def test_who_has_no_customer_is_unassigned_and_adjustments_are_apart(tmp_path: P
     assert found.totals.credits == 1
 
 
-@pytest.mark.parametrize(("exact", "shown"), [("1.005", "1.01"), ("-1.005", "-1.01"), ("0.0049", "0.00"), ("2", "2.00")])
+@pytest.mark.parametrize(
+    ("exact", "shown"), [("1.005", "1.01"), ("-1.005", "-1.01"), ("0.0049", "0.00"), ("2", "2.00")]
+)
 def test_amounts_are_rounded_half_away_from_zero(exact: str, shown: str) -> None:
     assert ledger.rounded(Decimal(exact)) == shown

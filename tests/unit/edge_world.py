@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import httpx2
-from fastapi import FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Message, Scope
 
@@ -115,6 +115,21 @@ def _changed(changed: Changed) -> Answer:
 
 
 def _app(edge: Edge, open_edge: Edge, service: Service, checks: Mapping[str, health.Check]) -> FastAPI:
+    app = FastAPI(title="Things")
+    routers = (
+        _asked(edge),
+        _written(edge, service),
+        _troubles(open_edge),
+        health.routes(open_edge, checks),
+        documents.routes(open_edge),
+    )
+    for router in routers:
+        app.router.routes.extend(router.routes)
+    documents.describe(app)
+    return app
+
+
+def _written(edge: Edge, service: Service) -> APIRouter:
     router = edge.router("/v1/things", "things")
 
     @router.post(
@@ -126,6 +141,22 @@ def _app(edge: Edge, open_edge: Edge, service: Service, checks: Mapping[str, hea
     async def make_thing(wanted: MakeThing, once: Once) -> Answer:
         """Make a thing."""
         return await once(service.make, wanted, answer=things.told)
+
+    @router.patch("/{thing_id}", response_model=ThingOut, **needs("orders:change", Stale))
+    async def change_thing(thing_id: UUID, wanted: MakeThing, match: IfMatch, once: Once) -> Answer:
+        """Change a thing."""
+        return await once(service.change, Changed(thing_id, wanted, match), answer=_changed)
+
+    @router.post("/{thing_id}/retirement", response_model=ThingOut, **needs("orders:assign", Stale))
+    async def retire_thing(thing_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
+        """Retire a thing."""
+        return await once(service.change, Changed(thing_id, None, match), answer=_changed)
+
+    return router
+
+
+def _asked(edge: Edge) -> APIRouter:
+    router = edge.router("/v1/things", "things")
 
     @router.get("", response_model=list[ThingOut], **needs("orders:read"))
     async def list_things(wanted: Annotated[ListThings, Query()], caller: Asker) -> Answer:
@@ -149,38 +180,28 @@ def _app(edge: Edge, open_edge: Edge, service: Service, checks: Mapping[str, hea
             return Answer(304, (etag(1),), b"")
         return json_answer({"name": str(thing_id)}, etag(1))
 
-    @router.patch("/{thing_id}", response_model=ThingOut, **needs("orders:change", Stale))
-    async def change_thing(thing_id: UUID, wanted: MakeThing, match: IfMatch, once: Once) -> Answer:
-        """Change a thing."""
-        return await once(service.change, Changed(thing_id, wanted, match), answer=_changed)
+    return router
 
-    @router.post("/{thing_id}/retirement", response_model=ThingOut, **needs("orders:assign", Stale))
-    async def retire_thing(thing_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
-        """Retire a thing."""
-        return await once(service.change, Changed(thing_id, None, match), answer=_changed)
 
-    troubles = open_edge.router("/v1/troubles", "troubles")
+def _troubles(edge: Edge) -> APIRouter:
+    router = edge.router("/v1/troubles", "troubles")
 
-    @troubles.get("/broken", response_model=ThingOut, **open_to_all("a test"))
+    @router.get("/broken", response_model=ThingOut, **open_to_all("a test"))
     async def break_down() -> Answer:
         """Break."""
         raise RuntimeError("postgresql://me:hunter2@db/orders")
 
-    @troubles.get("/down", response_model=ThingOut, **open_to_all("a test"))
+    @router.get("/down", response_model=ThingOut, **open_to_all("a test"))
     async def be_down() -> Answer:
         """Be down."""
         raise DatabaseUnavailable
 
-    @troubles.get("/told", response_model=ThingOut, **open_to_all("a test", Secret))
+    @router.get("/told", response_model=ThingOut, **open_to_all("a test", Secret))
     async def tell() -> Answer:
         """Refuse, with more."""
         raise Secret("This one.", allowed=["a", "b"])
 
-    app = FastAPI(title="Things")
-    for each in (router, troubles, health.routes(open_edge, checks), documents.routes(open_edge)):
-        app.router.routes.extend(each.routes)
-    documents.describe(app)
-    return app
+    return router
 
 
 class Api:

@@ -53,12 +53,12 @@ def test_a_quote_that_is_never_closed_takes_no_other_row_along() -> None:
 
 
 def test_a_row_over_several_lines_that_is_bad_gives_the_lines_behind_its_first_back() -> None:
-    assert taken(b'1,"x\n2,y\n3,"\n4,z\n') == [
-        (2, '1: not well-formed CSV: unexpected end of data'),
+    assert taken(b'1,"x\n2,y\n3,",z\n4,z\n') == [
+        (2, "1: 3 columns"),
         (3, ["2", "y"]),
         (4, "3: not well-formed CSV: unexpected end of data"),
         (5, ["4", "z"]),
-    ] or taken(b'1,"x\n2,y\n3,"\n4,z\n')[1:] == [(3, ["2", "y"]), (4, "3: 3 columns"), (5, ["4", "z"])]
+    ]
 
 
 def test_what_is_not_utf8_is_refused_by_itself() -> None:

@@ -42,6 +42,10 @@ class Front:
         self._app = app
         self._limits = limits
 
+    def openapi(self) -> dict[str, Any]:
+        """Return the document of everything behind this door."""
+        return self._app.openapi()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
         if scope["type"] != "http":

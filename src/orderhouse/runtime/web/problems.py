@@ -30,7 +30,7 @@ STATUS: Mapping[type[Refusal], int] = {
     refusals.HeadersTooLarge: 431,
     refusals.Failed: 500,
 }
-"""Kinds to statuses; the most special class that stands here decides. The edge's own refusals have statuses of HTTP's."""
+"""Kinds to statuses; the most special class that stands here decides. Only the edge's own refusals stand here alone."""
 
 _LONGEST_PATH = 1024
 _LONGEST_PART = 100

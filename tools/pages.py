@@ -1,0 +1,140 @@
+"""Pages that are made from the code: `make docs` writes them, and a test says when one is out of date."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from orderhouse import cli
+from orderhouse.assembly import one_process, places
+from orderhouse.customers import contract as customers
+from orderhouse.orders import contract as orders
+from orderhouse.orders import readers as orders_readers
+from orderhouse.analytics import readers as analytics_readers
+from orderhouse.runtime import settings
+from orderhouse.runtime.web import problems
+from tools import checklist
+from tools.symbols import ROOT
+
+_MADE = "<!-- Made from the code by `make docs`: change the code, not this page. -->\n"
+
+
+def pages() -> Mapping[Path, str]:
+    """Return every page that is made, by its path."""
+    document = openapi()
+    return {
+        ROOT / ".env.example": settings.example(),
+        ROOT / "docs/checklist.md": checklist.page(),
+        ROOT / "docs/reference/settings.md": _settings(),
+        ROOT / "docs/reference/routes.md": _routes(document),
+        ROOT / "docs/reference/problems.md": _problems(),
+        ROOT / "docs/reference/facts.md": _facts(),
+        ROOT / "docs/reference/commands.md": _commands(),
+        ROOT / "docs/reference/boundaries.md": _boundaries(),
+    }
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the whole product."""
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = settings.Settings(data_dir=Path(folder), _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own
+        places.migrate_all(chosen)
+        return one_process.app(chosen).openapi()
+
+
+def _settings() -> str:
+    parts = ["# Settings\n", _MADE, "From the environment or `.env`. Whatever is wrong is named at once, and nothing starts.\n"]
+    parts.append("| variable | default | what |\n|---|---|---|")
+    for name, field in settings.Settings.model_fields.items():
+        default = "" if "Secret" in str(field.annotation) else field.default
+        parts.append(f"| `{settings.PREFIX}{name.upper()}` | `{default}` | {field.description} |")
+    parts.append("\nSecrets may also come from a file: add `_FILE` to the variable's name.")
+    return "\n".join(parts) + "\n"
+
+
+def _routes(document: dict[str, Any]) -> str:
+    parts = ["# Routes\n", _MADE, "| route | permission | what | refuses |\n|---|---|---|---|"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            refuses = ", ".join(status for status in operation["responses"] if status >= "4")
+            parts.append(
+                f"| `{method.upper()} {path}` | {operation['x-permission']} | {operation.get('description', '')} | {refuses} |"
+            )
+    return "\n".join(parts) + "\n"
+
+
+def _problems() -> str:
+    parts = ["# Problems\n", _MADE, "Every refusal is an RFC 9457 problem; its type is `/problems/` and the code.\n"]
+    parts.append("| code | status | meaning |\n|---|---|---|")
+    for kind in problems.catalogue():
+        parts.append(f"| `{kind.code}` | {problems.status_of(kind)} | {kind().title} |")
+    return "\n".join(parts) + "\n"
+
+
+def _facts() -> str:
+    parts = ["# Facts\n", _MADE, "What a context tells, in its log, in the transaction that made it happen.\n"]
+    parts.append("| context | fact | meaning |\n|---|---|---|")
+    for name, fact in customers.FACTS.items():
+        parts.append(f"| customers | `{name}` v1 | {_first_line(fact.__doc__)} |")
+    for name in orders.FACTS:
+        parts.append(f"| orders | `{name}` v1 | {_ORDERS_FACTS[name]} |")
+    return "\n".join(parts) + "\n"
+
+
+_ORDERS_FACTS = {
+    orders.PLACED: "A document was accepted; told once per document, with what it amounts to.",
+    orders.REPLACED: "An imported document changed at its source and was taken again.",
+    orders.MOVED: "An order went from one status to another.",
+    orders.ASSIGNED: "Somebody else is answerable for an order.",
+    orders.NOTED: "An order's note was changed; the note itself is not in the fact.",
+}
+
+
+def _commands() -> str:
+    parts = ["# Commands\n", _MADE, "| command | what |\n|---|---|"]
+    group = typer.main.get_command(cli.app)
+    for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]  # a group has commands
+        words = [
+            parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.name).upper()
+            for parameter in command.params
+            if parameter.name != "help"
+        ]
+        parts.append(f"| `{' '.join(['orderhouse', name, *words])}` | {_first_line(command.help)} |")
+    return "\n".join(parts) + "\n"
+
+
+def _boundaries() -> str:
+    """Return who owns which data, who reads whose facts, and what is kept twice."""
+    parts = ["# Boundaries\n", _MADE, "Each context owns its tables; nobody else reads or writes them.\n"]
+    parts.append("| context | tables of its own |\n|---|---|")
+    for context, schema in places.SCHEMAS.items():
+        parts.append(f"| {context} | {', '.join(sorted(schema.tables.tables))} |")
+    parts.append("| analytics | documents, progress (DuckDB; made again from the orders' facts at will) |")
+    parts.append("\n| reads | facts of | keeps twice | why, and how far behind it may be |\n|---|---|---|---|")
+    for source in orders_readers.READS:
+        parts.append(
+            f"| orders | {source} | customer_cards: active, country | placing asks nobody; a deactivated customer can "
+            "place no order a second later |"
+        )
+    for source in analytics_readers.READS:
+        parts.append(f"| analytics | {source} | a narrow row per document | sums over millions of rows; within a second |")
+    return "\n".join(parts) + "\n"
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def main() -> None:
+    """Write every page that is out of date."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
