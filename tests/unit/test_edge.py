@@ -435,9 +435,14 @@ def test_a_change_needs_the_version_it_is_of(shared: Api) -> None:
     assert shared("PATCH", f"/v1/things/{THING}", json=TEA, headers={"If-Match": '"1"'}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "tag", ['"2"', "1", 'W/"1"', "*", '"1", "2"', '""', '"x"', '"01234567890"', "é".encode("latin-1")]
-)
+@pytest.mark.parametrize("tag", ["", "1", "'1'", '"1', '1"', '"1" "2"', '"1",', "{}", '"a b"', 'w/"1"'])
+def test_what_is_no_tag_is_malformed(shared: Api, tag: str) -> None:
+    for method, path in (("PATCH", f"/v1/things/{THING}"), ("POST", f"/v1/things/{THING}/retirement")):
+        refused = shared(method, path, json=TEA, headers={"If-Match": tag})
+        assert (refused.status_code, code(refused)) == (400, "malformed")
+
+
+@pytest.mark.parametrize("tag", ['"2"', 'W/"1"', "*", '"1", "2"', '"x"', '"01234567890"', '"é"'.encode("latin-1")])
 def test_a_tag_that_is_not_of_the_present_version_is_stale(shared: Api, tag: str | bytes) -> None:
     for method, path in (("PATCH", f"/v1/things/{THING}"), ("POST", f"/v1/things/{THING}/retirement")):
         refused = shared(method, path, json=TEA, headers={"If-Match": tag})

@@ -22,7 +22,9 @@ def _currency(code: str) -> str:
 Currency = Annotated[
     str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": list(money.CURRENCIES), "example": "GBP"})
 ]
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2199, 12, 31))]
+# JSON Schema bounds no dates: the pattern says what the bounds do.
+_CENTURIES = {"pattern": r"^(19|2[01])\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"}
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2199, 12, 31), json_schema_extra=_CENTURIES)]
 
 
 class SalesQuery(BaseModel):
@@ -36,7 +38,11 @@ class SalesQuery(BaseModel):
     )
     to: Day | None = Field(None, description="The last local day, included; today if left out.")
     time_zone: str | None = Field(
-        None, min_length=1, max_length=64, description="Whose days (IANA); the shop's if left out.", examples=["Europe/London"]
+        None,
+        min_length=1,
+        max_length=64,
+        description="Whose days (IANA); the shop's if left out.",
+        examples=["Europe/London"],
     )
     currency: Currency | None = Field(None, description="Needed where there are several in the range.")
     limit: int | None = Field(
@@ -125,5 +131,3 @@ class SalesOut(BaseModel):
     currency: str | None = Field(description="Null where nothing was sold and none was named.")
     time_zone: str
     fresh_as_of: str = Field(description="Every order placed up to this instant is in the figures.")
-
-

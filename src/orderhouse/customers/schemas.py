@@ -75,7 +75,13 @@ def _not_too_far(offset: int) -> int:
     return offset
 
 
-Name = Annotated[Line, Field(min_length=1, max_length=200, examples=["Ada's Tea Room"]), AfterValidator(_not_blank)]
+_NOT_BLANK = {"pattern": r"^[^\x00-\x1F\x7F]*[^\s\x00-\x1F\x7F][^\x00-\x1F\x7F]*$"}
+
+Name = Annotated[
+    Line,
+    Field(min_length=1, max_length=200, examples=["Ada's Tea Room"], json_schema_extra=_NOT_BLANK),
+    AfterValidator(_not_blank),
+]
 Email = Annotated[
     str,
     Field(max_length=254, examples=["ada@example.com"], json_schema_extra={"format": "email"}),
@@ -84,9 +90,16 @@ Email = Annotated[
 ExternalId = Annotated[Line, Field(min_length=1, max_length=128, examples=["17850"])]
 Country = Annotated[
     Line,
-    Field(min_length=1, max_length=60, examples=["United Kingdom"], description="A country, as its source names it."),
+    Field(
+        min_length=1,
+        max_length=60,
+        examples=["United Kingdom"],
+        description="A country, as its source names it.",
+        json_schema_extra=_NOT_BLANK,
+    ),
     AfterValidator(_not_blank),
 ]
+Offset = Annotated[int, Field(ge=0, json_schema_extra={"maximum": LARGEST_OFFSET}), AfterValidator(_not_too_far)]
 InstantText = Annotated[str, Field(examples=["2026-11-20T09:30:00.000000Z"], json_schema_extra={"format": "date-time"})]
 
 
@@ -185,6 +198,6 @@ class ListCustomers(BaseModel):
     sort: Literal["-created_at", "created_at", "name", "-name"] = Field("-created_at", description="Which comes first.")
     limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
     cursor: str | None = Field(None, max_length=1200, description="Where the last page ended: its `next`.")
-    offset: Annotated[int, AfterValidator(_not_too_far)] | None = Field(
-        None, ge=0, description=f"How many to pass over, at most {LARGEST_OFFSET}; instead of a cursor."
+    offset: Offset | None = Field(
+        None, description=f"How many to pass over, at most {LARGEST_OFFSET}; instead of a cursor."
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import ValidationError
 
-from orderhouse.customers import models, reads, repository, routes
+from orderhouse.customers import models, reads, repository
 from orderhouse.customers.contract import CustomerCard, CustomerDirectory, SourceCustomer
 from orderhouse.customers.errors import CannotAdmit, ExternalIdTaken
 from orderhouse.customers.schemas import ImportCustomer
@@ -19,7 +19,11 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Database, Place, open_database
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.once import Asked
-from orderhouse.runtime.web.fastapi_edge import Edge
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from orderhouse.runtime.web.fastapi_edge import Edge
 
 SCHEMA = Schema("customers", models.tables)
 
@@ -37,8 +41,11 @@ class Customers:
         database = open_database("customers", place, models.tables, refusals=repository.REFUSALS, bound=bound)
         return cls(database, CustomerService())
 
-    def routes(self, edge: Callable[[Database], Edge]) -> APIRouter:
+    def routes(self, edge: "Callable[[Database], Edge]") -> "APIRouter":
         """Return its part of the API."""
+        # The web framework is half a second to import: a command that serves nothing does without it.
+        from orderhouse.customers import routes
+
         return routes.routes(edge(self.database), self.database, self.service)
 
     @property

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 # A lone surrogate is half a character: no database keeps it, and pydantic looks for it only when it counts the length.
 _CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -22,8 +22,13 @@ def _lines(text: str) -> str:
     return text
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
+# The patterns are for the API's documents: they tell what the functions refuse.
+Line = Annotated[str, AfterValidator(_one_line), Field(json_schema_extra={"pattern": r"^[^\x00-\x1F\x7F]*$"})]
 """One line of text, without control characters."""
 
-Lines = Annotated[str, AfterValidator(_lines)]
+Lines = Annotated[
+    str,
+    AfterValidator(_lines),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F]*$"}),
+]
 """Text of several lines, without other control characters."""

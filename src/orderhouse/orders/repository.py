@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
-from operator import attrgetter
+from itertools import repeat
+from operator import add, attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -87,13 +88,16 @@ class OrderRepository:
     def add(self, orders: Collection[Order]) -> None:
         """Keep new orders with their lines."""
         self._tx.add(models.orders, map(_row_of, orders))
-        self._tx.add(models.order_lines, _line_rows(orders))
+        self._tx.add(models.order_lines, self._line_rows(orders))
 
     def replace(self, order: Order) -> None:
         """Keep `order` in the place of the one with its id, lines and all."""
         self._tx.run("DELETE FROM order_lines WHERE order_id = :id", id=order.id)
         self._tx.change(models.orders, COLUMNS[1:], [_row_of(order)])
-        self._tx.add(models.order_lines, _line_rows([order]))
+        self._tx.add(models.order_lines, self._line_rows([order]))
+
+    def _line_rows(self, orders: Iterable[Order]) -> Iterable[Row]:
+        return (row for order in orders for row in map(add, repeat((self._tx.key(order.id),)), order.lines))
 
     def save(self, orders: Iterable[Order]) -> None:
         """Keep what may change of orders that are there."""
@@ -128,10 +132,6 @@ class OrderRepository:
             active=active,
             version=version,
         )
-
-
-def _line_rows(orders: Iterable[Order]) -> Iterable[Row]:
-    return ((order.id, *line) for order in orders for line in order.lines)
 
 
 def _card(row: Row) -> CustomerCard:

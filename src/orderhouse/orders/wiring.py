@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from fastapi import APIRouter
+from typing import TYPE_CHECKING
 
 from orderhouse.customers.contract import CustomerDirectory
-from orderhouse.orders import models, readers, repository, routes
+from orderhouse.orders import models, readers, repository
 from orderhouse.orders.service import Newcomers, OrderService
 from orderhouse.runtime.database.database import Database, Place, open_database
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.readers import DatabaseSink
-from orderhouse.runtime.web.fastapi_edge import Edge
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from orderhouse.runtime.web.fastapi_edge import Edge
 
 SCHEMA = Schema("orders", models.tables)
 
@@ -29,8 +32,11 @@ class Orders:
         database = open_database("orders", place, models.tables, refusals=repository.REFUSALS, bound=bound)
         return cls(database, OrderService())
 
-    def routes(self, edge: Callable[[Database], Edge], directory: CustomerDirectory) -> APIRouter:
+    def routes(self, edge: "Callable[[Database], Edge]", directory: CustomerDirectory) -> "APIRouter":
         """Return its part of the API; `directory` is asked about customers it has not heard of."""
+        # The web framework is half a second to import: a command that serves nothing does without it.
+        from orderhouse.orders import routes
+
         newcomers = Newcomers(self.database, directory)
         return routes.routes(edge(self.database), self.database, self.service, newcomers)
 

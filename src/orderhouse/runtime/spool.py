@@ -62,7 +62,7 @@ class Spool(Generic[T]):
         """Yield what was put down under `key`, in the order of putting."""
         for (things,) in self._connection.execute("SELECT things FROM pieces WHERE key = ? ORDER BY rowid", (key,)):
             # Nobody else can have written what is read here: the file has had no name since before its first piece.
-            yield from marshal.loads(things)  # noqa: S302
+            yield from marshal.loads(things)  # noqa: S302 - see above
 
     def close(self) -> None:
         """Forget everything."""

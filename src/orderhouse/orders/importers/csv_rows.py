@@ -76,14 +76,10 @@ def read(
     """
     readline = content.readline
     again: deque[bytes] = deque()
-
-    def line() -> bytes:
-        return again.popleft() if again else readline(LONGEST_LINE)
-
     at = 1
-    while raw := line():
+    while raw := again.popleft() if again else readline(LONGEST_LINE):
         at += 1
-        if _too_long(raw):
+        if len(raw) == LONGEST_LINE and _unended(raw):
             _skip_rest(readline)
             yield refused(at, _roughly(raw), f"a line longer than {LONGEST_LINE} bytes")
             continue
@@ -92,7 +88,7 @@ def read(
         try:
             text = raw.decode()
             if '"' in text:
-                columns = _quoted(text, line, following)
+                columns = _quoted(text, again, readline, following)
             else:
                 columns = text.rstrip("\r\n").split(",")
                 if columns == [""]:
@@ -111,22 +107,22 @@ def read(
             at += len(following)
 
 
-def _quoted(first: str, line: Callable[[], bytes], following: list[bytes]) -> list[str]:
-    """Return the columns of a row with quotes; the further lines it needs are taken from `line` into `following`."""
+def _quoted(first: str, again: deque[bytes], readline: Callable[[int], bytes], following: list[bytes]) -> list[str]:
+    """Return the columns of a row with quotes; further lines it needs are moved to `following`."""
 
     def lines() -> Iterator[str]:
         yield first
-        while len(following) < MOST_LINES and (raw := line()):
+        while len(following) < MOST_LINES and (raw := again.popleft() if again else readline(LONGEST_LINE)):
             following.append(raw)
-            if _too_long(raw):
+            if len(raw) == LONGEST_LINE and _unended(raw):
                 return
             yield raw.decode()
 
     return next(csv.reader(lines(), strict=True))
 
 
-def _too_long(raw: bytes) -> bool:
-    return len(raw) == LONGEST_LINE and not raw.endswith(b"\n")
+def _unended(raw: bytes) -> bool:
+    return not raw.endswith(b"\n")
 
 
 def _skip_rest(readline: Callable[[int], bytes]) -> None:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import islice
 from operator import mul
@@ -242,6 +242,10 @@ class _Refused(Exception):  # noqa: N818 - it is an outcome that is told, not a 
     """A document cannot be taken, for a reason that is not one row's."""
 
 
+# Half a million of them: a named tuple's own constructor would be most of what making one costs.
+_line = partial(tuple.__new__, ImportedLine)
+
+
 def _document(reference: str, rows: Sequence[Line | Fault], zone: ZoneInfo) -> Document:
     """Return the document that `rows` make, or say why they make none."""
     if len(rows) > MOST_LINES:
@@ -258,7 +262,7 @@ def _document(reference: str, rows: Sequence[Line | Fault], zone: ZoneInfo) -> D
     wanted = ImportOrder(
         customer_id=None,
         currency=CURRENCY,
-        lines=list(map(ImportedLine, skus, [text or None for text in descriptions], quantities, prices)),
+        lines=list(map(_line, zip(skus, [text or None for text in descriptions], quantities, prices, strict=True))),
         external_reference=reference,
         note=None,
         source=NAME,

@@ -89,6 +89,10 @@ class SqliteTransaction(Transaction):
         """Run one statement now and return how many rows it touched."""
         return self._connection.execute(*for_sqlite(sql, values)).rowcount
 
+    def key(self, value: UUID) -> object:
+        """Return the bytes of an id."""
+        return value.bytes
+
     @property
     def session(self) -> Session:
         """The ORM on this transaction."""

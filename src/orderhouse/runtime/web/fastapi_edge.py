@@ -73,6 +73,7 @@ _BARE_KEY = re.compile(r"[!#-~][ -~]{0,254}")
 _QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 _ESCAPED = re.compile(r'\\(["\\])')
 _TAG = re.compile(r'"([0-9]{1,9})"')
+_ANY_TAGS = re.compile(r'\*|(W/)?"[^"\x00-\x20\x7f]*"( *, *(W/)?"[^"\x00-\x20\x7f]*")*')
 _IN_PATH = re.compile(r"{(\w+)")
 
 # What decides about a request may be said once: of two, a proxy and this edge could each believe another.
@@ -345,14 +346,18 @@ class Request:
         return blake2b(self.scope["path"].encode() + b"\0" + said, digest_size=16).digest()
 
     def match(self, *, required: bool) -> int | None:
-        """Return the version in If-Match; MatchMissing when it is required and not there."""
+        """Return the version in If-Match; MatchMissing when it is required and not there, Malformed for no ETag."""
+        if b"if-match" not in self._headers:
+            if required:
+                raise MatchMissing
+            return None
         said = self.header(b"if-match").strip()
-        if not said and required:
-            raise MatchMissing
         tag = _TAG.fullmatch(said)
         if tag:
             return int(tag[1])
-        return -1 if said else None  # What is no version of ours is not what is there, whatever it names.
+        if not _ANY_TAGS.fullmatch(said):
+            raise Malformed("If-Match holds an ETag, in its quotes.")
+        return -1  # It is no version of ours: whatever it names is not what is there.
 
 
 def _check_said_once(headers: list[tuple[bytes, bytes]]) -> None:

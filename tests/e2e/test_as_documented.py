@@ -1,0 +1,55 @@
+"""The API is what its document says: asked with everything the document allows, and with what it does not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from bench.servers import Product, product
+
+HERE = Path(__file__).parent
+EXAMPLES = os.environ.get("ORDERHOUSE_TEST_EXAMPLES", "20")
+LINE = {"sku": "TEA", "quantity": 2, "unit_price": "3.50"}
+
+
+def added(served: Product, path: str, body: dict[str, Any], token: str) -> str:
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": path}
+    answer = httpx2.post(f"{served.url}{path}", json=body, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.mark.timeout(1800)
+def test_the_api_is_as_documented(tmp_path: Path) -> None:
+    with product(tmp_path / "data") as served:
+        token = served.token()
+        customer = added(served, "/v1/customers", {"name": "Ada", "country": "United Kingdom"}, token)
+        order = added(served, "/v1/orders", {"customer_id": customer, "currency": "GBP", "lines": [LINE]}, token)
+        report = tmp_path / "answers.json"
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(HERE.parents[1]),
+            "SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks",
+            "KNOWN_IDS": json.dumps({"customer_id": customer, "order_id": order, "code": "order_unknown"}),
+            "ANSWERS_REPORT": str(report),
+            "BASE_URL": served.url,
+            "BEARER": f"Bearer {token}",
+        }
+        command = [
+            str(Path(sys.executable).with_name("schemathesis")),
+            *("--config-file", str(HERE / "schemathesis.toml")),
+            *("run", f"{served.url}/openapi.json", "--header", f"Authorization: Bearer {token}"),
+            *("-n", EXAMPLES, "--generation-database=none", "--no-color", "--continue-on-failure"),
+        ]
+        ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        document: dict[str, Any] = httpx2.get(f"{served.url}/openapi.json").json()
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+    answers = json.loads(report.read_text())
+    operations = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    assert {operation for operation in operations if not answers.get(f"{operation} 2xx")} == set()
+    assert not [answer for answer in answers if answer.endswith(" 5xx")]

@@ -1,0 +1,134 @@
+"""Orders and customers over real, migrated databases, as an import sees them. As a program: one import into them."""
+
+import asyncio
+import io
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orderhouse.customers.wiring import SCHEMA as CUSTOMERS
+from orderhouse.customers.wiring import Customers
+from orderhouse.kernel import money
+from orderhouse.orders.importers.driver import Progress, import_from
+from orderhouse.orders.importers.online_retail import OnlineRetail
+from orderhouse.orders.importers.report import ImportReport, ReportFile
+from orderhouse.orders.service import OrderService
+from orderhouse.orders.wiring import SCHEMA as ORDERS
+from orderhouse.orders.wiring import Orders
+from orderhouse.runtime import facts, migrate
+from orderhouse.runtime.database.database import Database, Place
+from orderhouse.runtime.database.postgres import PostgresPlace
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where an installation keeps everything."""
+
+    folder: Path
+    postgres_url: str | None = None
+
+    def place(self, context: str) -> Place:
+        return PostgresPlace(self.postgres_url, context) if self.postgres_url else self.folder / f"{context}.sqlite3"
+
+    def migrated(self) -> "Site":
+        for schema in (CUSTOMERS, ORDERS):
+            migrate.migrate(schema, self.place(schema.context))
+        return self
+
+
+@dataclass(frozen=True)
+class World:
+    """Both contexts, open."""
+
+    folder: Path
+    customers: Customers
+    orders: Orders
+
+    async def take(
+        self,
+        file: Path,
+        *,
+        update: bool = False,
+        report: io.StringIO | None = None,
+        orders: Database | None = None,
+        service: OrderService | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ImportReport:
+        with OnlineRetail(file, self.folder) as source:
+            return await import_from(
+                source,
+                orders=orders or self.orders.database,
+                service=service or self.orders.service,
+                customers=self.customers.directory,
+                update=update,
+                report=ReportFile(report) if report else None,
+                progress=progress,
+            )
+
+    async def rows(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
+        found = await self.orders.database.scan(lambda reading: reading.rows(sql, **values))
+        return [tuple(row) for row in found]
+
+    async def totals(self) -> dict[str, tuple[int, int, int]]:
+        """Documents, lines and exact amount by kind, from the lines up."""
+        found = await self.rows(
+            "SELECT kind, count(*), sum(l.lines), sum(l.amount) FROM orders JOIN "
+            "(SELECT order_id, count(*) AS lines, sum(amount) AS amount FROM order_lines GROUP BY order_id) AS l "
+            "ON l.order_id = orders.id WHERE orders.amount = l.amount AND orders.line_count = l.lines GROUP BY kind"
+        )
+        return {kind: (documents, int(lines), int(amount)) for kind, documents, lines, amount in found}
+
+    async def everything(self) -> dict[str, Any]:
+        """All an import can have written, but for what is different each time: ids and the time of writing."""
+        customers = await self.customers.database.scan(
+            lambda r: r.rows("SELECT external_id, name, country, version FROM customers ORDER BY external_id")
+        )
+        return {
+            "customers": [tuple(row) for row in customers],
+            "orders": await self.rows(
+                "SELECT external_reference, kind, status, currency, customer_id IS NULL, country, placed_at, source, "
+                "amount, total, line_count, version, fingerprint FROM orders ORDER BY external_reference"
+            ),
+            "lines": await self.rows(
+                "SELECT o.external_reference, l.line, l.sku, l.description, l.quantity, l.unit_price, l.amount "
+                "FROM order_lines AS l JOIN orders AS o ON o.id = l.order_id ORDER BY o.external_reference, l.line"
+            ),
+            "facts": await self.rows(
+                "SELECT f.name, o.external_reference, f.sequence FROM facts AS f JOIN orders AS o "
+                "ON o.id = f.aggregate ORDER BY o.external_reference, f.sequence"
+            ),
+            "positions": await self.orders.database.read(facts.head),
+        }
+
+
+@asynccontextmanager
+async def opened(site: Site) -> AsyncIterator[World]:
+    customers = Customers.opened(site.place("customers"))
+    orders = Orders.opened(site.place("orders"), bound=2048)
+    try:
+        yield World(site.folder, customers, orders)
+    finally:
+        await orders.database.close()
+        await customers.database.close()
+
+
+def told(report: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in report.getvalue().splitlines()]
+
+
+def shown(amount: int) -> str:
+    return money.exact_text(amount, "GBP")
+
+
+async def _take(site: Site, file: Path) -> None:
+    async with opened(site) as world:
+        print("begun", flush=True)  # noqa: T201 - whoever started this program waits for it
+        await world.take(file)
+
+
+if __name__ == "__main__":
+    asyncio.run(_take(Site(Path(sys.argv[1]), sys.argv[3] if len(sys.argv) > 3 else None), Path(sys.argv[2])))
