@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from orderhouse.assembly.contexts import Contexts
+from orderhouse.assembly.process import settle_down
 from orderhouse.kernel import money
 from orderhouse.kernel.errors import Invalid
 from orderhouse.orders.importers import driver
@@ -39,6 +40,7 @@ async def run(
     """Import `file`, print what came of it, and return whether orders holds all it says now."""
     if source not in SOURCES:
         raise SourceUnknown(f"Known formats: {', '.join(SOURCES)}.")
+    settle_down()
     with ExitStack() as open_files:
         opened = open_files.enter_context(SOURCES[source](file, settings.data_dir.resolve()))
         written = open_files.enter_context(report.open("w", encoding="utf-8")) if report else None

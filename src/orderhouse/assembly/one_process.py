@@ -1,8 +1,6 @@
 """All contexts in one process: one app, one port, and whatever follows the facts beside it."""
 
 import asyncio
-import gc
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from orderhouse.analytics.wiring import Analytics
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.data_folder import made
+from orderhouse.assembly.process import settle_down
 from orderhouse.kernel import clock
 from orderhouse.runtime import facts, once
 from orderhouse.runtime.database.database import Database
@@ -94,7 +93,7 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(follower.run(), name=name) for name, follower in followers.items()]
         tasks.append(asyncio.create_task(_forget(contexts, settings), name="forget answers"))
-        _settle_down()
+        settle_down()
         try:
             yield
         finally:
@@ -122,11 +121,3 @@ async def _forget(contexts: Contexts, settings: Settings) -> None:
 
 def _forget_some(tx: Transaction, asked: Sequence[int]) -> Sequence[int]:
     return [once.forget(tx, before) for before in asked]
-
-
-def _settle_down() -> None:
-    """Make what start-up left behind permanent, and let threads take turns quickly: both halve the slowest answers."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    sys.setswitchinterval(0.0005)
