@@ -95,7 +95,10 @@ def _limit_schema(url: str) -> dict[str, str]:
     """Make the limit's tables, and return the settings that its figures stand on."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute((LIMIT / "schema_pg.sql").read_bytes())
-        found = {name: connection.execute(f"SHOW {name}").fetchone() for name in ("server_version", "fsync", "synchronous_commit")}
+        found = {
+            name: connection.execute(f"SHOW {name}").fetchone()
+            for name in ("server_version", "fsync", "synchronous_commit")
+        }
     return {name: row[0] for name, row in found.items() if row}
 
 

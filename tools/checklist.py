@@ -1,7 +1,7 @@
 """`docs/checklist.toml`: which row of the mission is done, and the code, test and paragraph that show it.
 
-    python -m tools.checklist           names what does not exist
-    python -m tools.checklist covered   also: each named test ran the named code, by the coverage data of the last run
+python -m tools.checklist           names what does not exist
+python -m tools.checklist covered   also: each named test ran the named code, by the coverage data of the last run
 """
 
 import re

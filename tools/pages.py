@@ -8,11 +8,11 @@ from typing import Any
 import typer.main
 
 from orderhouse import cli
+from orderhouse.analytics import readers as analytics_readers
 from orderhouse.assembly import one_process, places
 from orderhouse.customers import contract as customers
 from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
-from orderhouse.analytics import readers as analytics_readers
 from orderhouse.runtime import settings
 from orderhouse.runtime.web import problems
 from tools import checklist
@@ -45,7 +45,11 @@ def openapi() -> dict[str, Any]:
 
 
 def _settings() -> str:
-    parts = ["# Settings\n", _MADE, "From the environment or `.env`. Whatever is wrong is named at once, and nothing starts.\n"]
+    parts = [
+        "# Settings\n",
+        _MADE,
+        "From the environment or `.env`. Whatever is wrong is named at once, and nothing starts.\n",
+    ]
     parts.append("| variable | default | what |\n|---|---|---|")
     for name, field in settings.Settings.model_fields.items():
         default = "" if "Secret" in str(field.annotation) else field.default
@@ -59,9 +63,8 @@ def _routes(document: dict[str, Any]) -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             refuses = ", ".join(status for status in operation["responses"] if status >= "4")
-            parts.append(
-                f"| `{method.upper()} {path}` | {operation['x-permission']} | {operation.get('description', '')} | {refuses} |"
-            )
+            what = operation.get("description", "")
+            parts.append(f"| `{method.upper()} {path}` | {operation['x-permission']} | {what} | {refuses} |")
     return "\n".join(parts) + "\n"
 
 
@@ -119,7 +122,9 @@ def _boundaries() -> str:
             "place no order a second later |"
         )
     for source in analytics_readers.READS:
-        parts.append(f"| analytics | {source} | a narrow row per document | sums over millions of rows; within a second |")
+        parts.append(
+            f"| analytics | {source} | a narrow row per document | sums over millions of rows; within a second |"
+        )
     return "\n".join(parts) + "\n"
 
 

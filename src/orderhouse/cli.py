@@ -64,7 +64,9 @@ def _welcome(settings: Settings) -> None:
     address = f"http://{settings.host}:{settings.port}"
     where = "PostgreSQL" if settings.postgres_url else f"SQLite in {settings.data_dir}"
     console.print(f"[bold]Orderhouse[/bold] serves {address} on {where}; the API is documented at {address}/docs")
-    console.print("This prints a token that lets you in, in another terminal:", "  orderhouse token --role owner", sep="\n")
+    console.print(
+        "This prints a token that lets you in, in another terminal:", "  orderhouse token --role owner", sep="\n"
+    )
 
 
 @app.command()
@@ -128,6 +130,7 @@ def seed() -> None:
 def import_(
     source: Annotated[str, typer.Argument(help="The format: online-retail.")],
     file: Annotated[Path, typer.Argument(help="A CSV file, packed by gzip or plain.")],
+    *,
     update: Annotated[bool, typer.Option("--update", help="Take documents again that changed since.")] = False,
     report: Annotated[Path | None, typer.Option(help="Where to write the refused rows.")] = None,
 ) -> None:

@@ -25,7 +25,9 @@ def test_every_setting_route_fact_command_and_problem_has_its_line() -> None:
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_and_name_a_page_mentions_exists(page: Path) -> None:
-    for symbol in re.findall(r"`((?:src|tests|bench|tools)/[\w/.-]+\.\w+(?::[\w.]+)?)`", page.read_text(encoding="utf-8")):
+    for symbol in re.findall(
+        r"`((?:src|tests|bench|tools)/[\w/.-]+\.\w+(?::[\w.]+)?)`", page.read_text(encoding="utf-8")
+    ):
         lines_of(symbol)
 
 
@@ -48,5 +50,9 @@ def test_a_name_that_does_not_exist_is_noticed() -> None:
 def test_no_row_is_both_done_and_open_and_every_row_is_one() -> None:
     done, still_open = {row.id for row in checklist.rows()}, set(checklist.open_rows())
     assert not done & still_open
-    wanted = {f"{letter}{n}" for letter, last in (("C", 16), ("O", 16), ("F", 17), ("T", 11), ("K", 12)) for n in range(1, last + 1)}
+    wanted = {
+        f"{letter}{n}"
+        for letter, last in (("C", 16), ("O", 16), ("F", 17), ("T", 11), ("K", 12))
+        for n in range(1, last + 1)
+    }
     assert done | still_open == wanted

@@ -18,7 +18,9 @@ def tracked() -> list[Path]:
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    forbidden = re.compile(r"/work/|/root/|/home/\w|files\.pythonhosted|pypi\.org|registry\.npmjs|BEGIN (OPENSSH |EC )?PRIVATE KEY")
+    forbidden = re.compile(
+        r"/work/|/root/|/home/\w|files\.pythonhosted|pypi\.org|registry\.npmjs|BEGIN (OPENSSH |EC )?PRIVATE KEY"
+    )
     me = Path(__file__)
     for file in tracked():
         if file == me or file.suffix in {".gz", ".png"}:
@@ -61,7 +63,9 @@ def test_what_is_required_is_pinned_and_no_address_is_in_the_pins() -> None:
         for requirement in wanted:
             name = re.split(r"[\[>=;< ]", requirement)[0]
             assert re.search(rf"^{re.escape(name)}(\[.*\])?==", pins, re.MULTILINE), f"{name} is not pinned"
-    assert "http" not in re.sub(r"^(\w[\w.-]*http|http)\w*==.*$", "", runtime, flags=re.MULTILINE).replace("httptools", "")
+    assert "http" not in re.sub(r"^(\w[\w.-]*http|http)\w*==.*$", "", runtime, flags=re.MULTILINE).replace(
+        "httptools", ""
+    )
     assert "--hash=sha256:" in runtime
 
 

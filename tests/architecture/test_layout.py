@@ -12,7 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "orderhouse"
 CONTEXTS = ("customers", "orders", "analytics")
 
-FILES = {"__init__", "contract", "errors", "schemas", "models", "repository", "reads", "service", "routes", "readers"} | {
+FILES = {
+    "__init__",
+    "contract",
+    "errors",
+    "schemas",
+    "models",
+    "repository",
+    "reads",
+    "service",
+    "routes",
+    "readers",
+} | {
     "client",
     "wiring",
     "migrations",
@@ -75,7 +86,9 @@ def test_a_module_that_breaks_a_contract_is_caught(contract: str, tmp_path: Path
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     broken = copy / file
     broken.write_text(f"{broken.read_text()}\n{line}\n")
-    linter = "import sys; from importlinter.cli import lint_imports_command; sys.argv = ['lint']; lint_imports_command()"
+    linter = (
+        "import sys; from importlinter.cli import lint_imports_command; sys.argv = ['lint']; lint_imports_command()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", linter],
         cwd=tmp_path,

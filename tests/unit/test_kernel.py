@@ -16,7 +16,9 @@ INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
 
 def test_ids_are_version_seven_in_order_and_unique_over_threads() -> None:
     made: list[list[UUID]] = [[] for _ in range(8)]
-    threads = [threading.Thread(target=lambda own: own.extend(ids.new_id() for _ in range(2000)), args=(own,)) for own in made]
+    threads = [
+        threading.Thread(target=lambda own: own.extend(ids.new_id() for _ in range(2000)), args=(own,)) for own in made
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

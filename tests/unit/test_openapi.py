@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from orderhouse.runtime.tokens import Verifier
 from tests.unit import edge_world
 from tests.unit.edge_world import Api
 
@@ -91,3 +92,9 @@ def test_every_problem_has_an_example_of_its_status(document: dict[str, Any]) ->
 
 def test_fastapi_s_own_validation_errors_are_not_promised(document: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_anyone_can_read_the_keys_that_verify_our_tokens(api: Api) -> None:
+    keys = api("GET", "/.well-known/jwks.json", role=None).json()
+    assert keys == api.keys.jwks()
+    assert Verifier(keys).verify(api.token("clerk")).role == "clerk"

@@ -146,9 +146,7 @@ class Projection:
     def by_day(self, days: LocalDays, currency: str) -> list[tuple[int, int, int, int, int, int]]:
         """Return a row for each local day with documents: days after 1970, then the figures of a Cell."""
         # The zone's clock as integers: telling every row's day by a calendar would cost ten times the rest.
-        changes = " ".join(
-            f"WHEN placed_at < {stretch.end} THEN {stretch.offset}" for stretch in days.stretches[:-1]
-        )
+        changes = " ".join(f"WHEN placed_at < {stretch.end} THEN {stretch.offset}" for stretch in days.stretches[:-1])
         last = days.stretches[-1].offset
         offset = f"CASE {changes} ELSE {last} END" if changes else str(last)
         # A million days earlier, so that the division is of positive numbers for every year.

@@ -48,9 +48,7 @@ class SalesService:
         cells, unassigned, totals = self._cells(query, days, currency)
         shown = currency or _UNKNOWN
         return {
-            "items": [
-                {"key": key, **_figures(cell, shown), "links": {"orders": link}} for key, cell, link in cells
-            ],
+            "items": [{"key": key, **_figures(cell, shown), "links": {"orders": link}} for key, cell, link in cells],
             "unassigned": {
                 **_figures(unassigned, shown),
                 "links": {"orders": _link(query.by, days.begin, days.end, "none", currency)}
@@ -91,7 +89,11 @@ class SalesService:
             by_day = self._projection.by_day(days, currency) if currency else []
             periods = _periods(query.by, days, by_day)
             cells = [
-                (key, cell, _link(query.by, days.start_of(first), days.start_of(last + timedelta(days=1)), "", currency))
+                (
+                    key,
+                    cell,
+                    _link(query.by, days.start_of(first), days.start_of(last + timedelta(days=1)), "", currency),
+                )
                 for key, first, last, cell in periods
             ]
             return cells, EMPTY, _sum([cell for _, cell, _ in cells])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from orderhouse.kernel.clock import Instant, from_datetime
@@ -82,9 +83,7 @@ def _stretches(zone: str, year: int) -> tuple[Stretch, ...]:
             changes.append(_change(here, day, last))
     edges = [begin, *changes, end]
     return tuple(
-        Stretch(low * 1_000_000, high * 1_000_000, _offset(here, low))
-        for low, high in zip(edges, edges[1:], strict=False)
-        if low < high
+        Stretch(low * 1_000_000, high * 1_000_000, _offset(here, low)) for low, high in pairwise(edges) if low < high
     )
 
 

@@ -113,7 +113,7 @@ async def _forget(contexts: Contexts, settings: Settings) -> None:
         for database in contexts.databases:
             try:
                 while await database.write(_forget_some, before):
-                    await asyncio.sleep(0)
+                    pass
             except Exception as error:  # noqa: BLE001 - housekeeping is tried again, whatever kept it from going on
                 log.warning("answers_not_forgotten", database=database.name, error=type(error).__name__)
         await asyncio.sleep(_FORGET_EVERY_S)

@@ -12,12 +12,10 @@ SCALE = 1_000_000
 LIMIT = 10**18
 """The largest amount a document may have, in millionths, either sign; it leaves room in 64 bits."""
 
-# ISO 4217 active codes by the digits of their minor unit; whatever is not named has two.
-_DIGITS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
-}
+# ISO 4217: the active codes by the digits of their minor unit.
+_NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR_DIGITS = "CLF UYW"
 _TWO_DIGITS = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY "
     "COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS "
@@ -25,7 +23,8 @@ _TWO_DIGITS = (
     "MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP "
     "STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
 )
-CURRENCIES = {code: _DIGITS.get(code, 2) for code in sorted([*_DIGITS, *_TWO_DIGITS.split()])}
+_BY_DIGITS = {0: _NO_DIGITS, 2: _TWO_DIGITS, 3: _THREE_DIGITS, 4: _FOUR_DIGITS}
+CURRENCIES = dict(sorted((code, digits) for digits, codes in _BY_DIGITS.items() for code in codes.split()))
 """Every accepted currency and the digits of its minor unit."""
 
 _DECIMAL = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,6}))?", re.ASCII)

@@ -24,7 +24,7 @@ def cursor_of(list_name: str, *key: int | str | UUID) -> str:
 
 
 def key_of(list_name: str, cursor: str, *shape: type) -> list[int | str | UUID]:
-    """Return the sort key inside `cursor`, each part of the type `shape` names; CursorInvalid when it is no such key."""
+    """Return the sort key inside `cursor`, each part of its type in `shape`; CursorInvalid when it is none."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         name, *parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))

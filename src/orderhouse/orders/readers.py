@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from orderhouse.customers.contract import FACTS, CustomerAdded, CustomerChanged, CustomerDeactivated, CustomerReactivated
+from orderhouse.customers.contract import (
+    FACTS,
+    CustomerAdded,
+    CustomerChanged,
+    CustomerDeactivated,
+    CustomerReactivated,
+)
 from orderhouse.kernel.events import Fact
 from orderhouse.orders.models import CustomerCard
 from orderhouse.orders.repository import OrderRepository

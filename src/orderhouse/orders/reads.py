@@ -178,9 +178,7 @@ def _reference(wanted: ListOrders) -> Lead | None:
     if wanted.external_reference is None:
         return None
     where = ("source = :source", "external_reference = :reference", "external_reference IS NOT NULL")
-    return Lead(
-        "orders_reference", (), where, {"source": wanted.source, "reference": wanted.external_reference}
-    )
+    return Lead("orders_reference", (), where, {"source": wanted.source, "reference": wanted.external_reference})
 
 
 def _narrowed(wanted: ListOrders, caller: Principal) -> tuple[list[str], dict[str, object]]:
@@ -259,5 +257,3 @@ def full(order: Order, caller: Principal) -> dict[str, Any]:
             for line in order.lines
         ],
     }
-
-

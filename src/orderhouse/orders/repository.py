@@ -24,7 +24,7 @@ REFUSALS: Mapping[str, type[Refusal]] = {
 
 COLUMNS = tuple(column.name for column in models.orders.columns)
 _row_of = attrgetter(*COLUMNS)
-assert COLUMNS == tuple(field.name for field in fields(Order))[: len(COLUMNS)], "an order's row is its first fields"
+assert tuple(field.name for field in fields(Order))[: len(COLUMNS)] == COLUMNS, "an order's row is its first fields"
 
 Reference = tuple[str, str]
 """A source, and its number for a document."""
@@ -136,5 +136,3 @@ class OrderRepository:
 
 def _card(row: Row) -> CustomerCard:
     return CustomerCard(as_id(row[0]), bool(row[1]), row[2], row[3])
-
-

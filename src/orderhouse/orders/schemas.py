@@ -24,7 +24,7 @@ def _currency(code: str) -> str:
 def _price(value: object) -> object:
     # An exact integer is what the price becomes; a number in JSON never gets here, for floats cannot be trusted.
     if not isinstance(value, str):
-        raise ValueError("must be a decimal in a string, such as \"3.50\"")  # noqa: TRY004 - pydantic tells ValueErrors
+        raise ValueError('must be a decimal in a string, such as "3.50"')  # noqa: TRY004 - pydantic tells ValueErrors
     amount = money.exact(value)
     if amount < 0 or value.startswith("-"):
         raise ValueError("must not be negative")
@@ -260,4 +260,3 @@ class ListOrders(BaseModel):
     sort: Literal["-placed_at", "placed_at"] = Field("-placed_at", description="Latest or earliest first.")
     limit: int = Field(50, ge=1, le=200, description="How many to a page.")
     cursor: str | None = Field(None, max_length=512, description="Where the last page ended: its `next`.")
-

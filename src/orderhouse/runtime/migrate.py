@@ -74,7 +74,8 @@ def revise(schema: Schema, place: Place, message: str) -> Path:
         made = command.revision(
             _config(schema, connection), message, autogenerate=True, rev_id=f"{int(schema.head) + 1:04}"
         )
-    assert made is not None and not isinstance(made, list)
+    assert made is not None
+    assert not isinstance(made, list)
     return Path(made.path)
 
 

@@ -152,7 +152,7 @@ class Queue:
     def _delay(self, attempts: int) -> int:
         """Return how long to wait after `attempts`: doubling, and spread so that failures do not come back together."""
         longest: int = min(self.longest_delay, self.first_delay * 2 ** (attempts - 1))
-        return random.randint(longest // 2, longest)
+        return random.randint(longest // 2, longest)  # noqa: S311 - nothing secret about it
 
     def _ours(self, touched: int) -> None:
         if not touched:
@@ -167,9 +167,7 @@ class Queue:
         )
         return [_leased(row) for row in found]
 
-    def replay(
-        self, tx: Transaction, entry: UUID, now: Instant, payload: Mapping[str, object] | None = None
-    ) -> None:
+    def replay(self, tx: Transaction, entry: UUID, now: Instant, payload: Mapping[str, object] | None = None) -> None:
         """Open a dead letter again, with a mended `payload` if one is given; EntryUnknown when there is none."""
         mended = "" if payload is None else ", payload = :payload"
         values = {} if payload is None else {"payload": orjson.dumps(payload).decode()}

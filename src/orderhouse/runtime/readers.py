@@ -86,7 +86,9 @@ class Follower:
                 self.trouble = f"{type(error).__name__}: {error}"
                 level = log.warning if isinstance(error, Unavailable) else log.exception
                 level("reader_waits", source=self._source.name, failures=self._failures, error=self.trouble)
-                await asyncio.sleep(random.uniform(0.5, 1.0) * min(5.0, 0.1 * 2**self._failures))
+                # Spread, so that many that failed together do not come back together.
+                spread = random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret about it
+                await asyncio.sleep(spread * min(5.0, 0.1 * 2**self._failures))
 
     async def catch_up(self) -> int:
         """Take all there is now, and return the position."""
@@ -180,12 +182,13 @@ class DatabaseSink:
                 raise
             except Exception as error:  # noqa: BLE001 - it is told in the entry, and tried again later or given up
                 reason = f"{type(error).__name__}: {error}"
-                await self._database.write(
-                    lambda tx, asked: [self._parked.fail(tx, one, reason, self._now()) for one in asked], leased
-                )
+                await self._database.write(self._fail, (leased, reason))
 
     def _claim(self, tx: Transaction, asked: Sequence[None]) -> list[list[Leased]]:
         return [self._parked.claim(tx, 20, self._now()) for _ in asked]
+
+    def _fail(self, tx: Transaction, asked: Sequence[tuple[Leased, str]]) -> list[bool]:
+        return [self._parked.fail(tx, leased, reason, self._now()) for leased, reason in asked]
 
     def _retry(self, tx: Transaction, asked: Sequence[Leased]) -> list[None]:
         for leased in asked:

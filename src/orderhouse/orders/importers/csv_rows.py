@@ -31,7 +31,7 @@ class FileUnreadable(Invalid):
     code = "file_unreadable"
 
 
-class BadRow(Exception):  # noqa: N818 - it is an outcome that is told, not a defect
+class BadRow(Exception):
     """A row cannot be taken; it says why."""
 
 

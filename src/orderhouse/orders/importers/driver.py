@@ -1,14 +1,14 @@
 """Takes the documents of a source's file into orders, many to a transaction, each whole or not at all.
 
-Every batch is durable before the next is asked for, and
-a document is imported once by (source, reference), so an import that was killed is gone on with by running it again.
+Every batch is durable before the next is written, and a document is imported once by (source, reference), so an
+import that was killed is gone on with by running it again.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -37,6 +37,9 @@ _DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 
 _PASSING = (Unavailable, StillRunning)
 _THERE = (AlreadyImported, DocumentChanged)
+
+_GIVE_WAY_EVERY = 8
+"""Documents: some hundred lines, half a millisecond."""
 
 _LOOK_EVERY_S = 0.1
 _REMEMBERED_CUSTOMERS = 10_000
@@ -138,37 +141,34 @@ class _Import:
 
     async def run(self, documents: Iterator[Found]) -> ImportReport:
         """Take `documents`, batch by batch."""
-        prepared = self._meanwhile(documents) if self._orders.dialect == "postgresql" else self._in_turn(documents)
-        async with aclosing(prepared) as batches:
-            async for batch in batches:
+        batch = await self._next(documents)
+        while batch:
+            # PostgreSQL works by itself, and the next batch is prepared while it does. SQLite works in a thread of
+            # ours: beside it, we would take the interpreter's lock from it at every row, and both would be slower.
+            ahead = asyncio.ensure_future(self._next(documents)) if self._orders.dialect == "postgresql" else None
+            try:
                 await self._take(batch)
-                self._done += sum(map(_rows, batch))
-                self._progress(Progress("importing", self._done, self._report.rows))
+            except BaseException:
+                if ahead:
+                    ahead.cancel()
+                raise
+            self._done += sum(map(_rows, batch))
+            self._progress(Progress("importing", self._done, self._report.rows))
+            batch = await (ahead or self._next(documents))
         if self._file:
             self._file.end(self._report)
         return self._report
 
-    async def _in_turn(self, documents: Iterator[Found]) -> AsyncGenerator[list[Found], None]:
-        """Yield batches, each prepared when it is asked for.
-
-        SQLite is written by a thread of this process: another thread beside it would take the interpreter's lock from
-        it at every row, and both would be slower than one after the other (by a factor of three, measured).
-        """
-        while batch := _batch(documents, self._pace.lines):
-            yield batch
-
-    async def _meanwhile(self, documents: Iterator[Found]) -> AsyncGenerator[list[Found], None]:
-        """Yield batches, each prepared in a thread while PostgreSQL works on the one before."""
-        ahead = self._ahead(documents)
-        try:
-            while batch := await asyncio.shield(ahead):
-                ahead = self._ahead(documents)
-                yield batch
-        finally:
-            await asyncio.wait([ahead])
-
-    def _ahead(self, documents: Iterator[Found]) -> "asyncio.Future[list[Found]]":
-        return asyncio.ensure_future(asyncio.to_thread(_batch, documents, self._pace.lines))
+    async def _next(self, documents: Iterator[Found]) -> list[Found]:
+        """Return the next of `documents` that have some lines together; none at the end. Everybody else has a turn."""
+        batch: list[Found] = []
+        lines = self._pace.lines
+        while lines > 0 and (found := next(documents, None)):
+            batch.append(found)
+            lines -= _rows(found)
+            if len(batch) % _GIVE_WAY_EVERY == 0:
+                await asyncio.sleep(0)
+        return batch
 
     async def _take(self, batch: Sequence[Found]) -> None:
         """Report what is refused, and settle the rest."""
@@ -284,15 +284,6 @@ class _Import:
         except _PASSING as refusal:
             done = f"{self._done} of {self._report.rows} rows are settled"
             raise ImportStopped(f"{refusal.title} {done}; run it again to go on.") from refusal
-
-
-def _batch(documents: Iterator[Found], lines: int) -> list[Found]:
-    """Return the next of `documents` that have some `lines` together; none at the end."""
-    batch: list[Found] = []
-    while lines > 0 and (found := next(documents, None)):
-        batch.append(found)
-        lines -= _rows(found)
-    return batch
 
 
 def _rows(found: Found) -> int:

@@ -238,7 +238,7 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-class _Refused(Exception):  # noqa: N818 - it is an outcome that is told, not a defect
+class _Refused(Exception):
     """A document cannot be taken, for a reason that is not one row's."""
 
 

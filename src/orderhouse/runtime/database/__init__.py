@@ -1,1 +1,1 @@
-"""One database per context, on SQLite or PostgreSQL: the same synchronous code writes through lanes and reads beside them."""
+"""One database per context, on SQLite or PostgreSQL: the same code writes through lanes and reads beside them."""

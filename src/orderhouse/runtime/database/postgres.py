@@ -144,11 +144,13 @@ class PostgresTransaction(Transaction):
             arguments.append(len(self._facts))
             # The position is added by the statement itself, which alone knows where the log ends.
             arguments.extend(zip(*facts.rows_of(self._facts, 0), strict=True))
-        _waited(self._connection.fetch(_fused(tuple(self._added), tuple(self._changed), bool(self._facts)), *arguments))
+        _waited(
+            self._connection.fetch(_fused(tuple(self._added), tuple(self._changed), told=bool(self._facts)), *arguments)
+        )
 
 
 @lru_cache(maxsize=256)
-def _fused(added: tuple[Table, ...], changed: tuple[tuple[Table, tuple[str, ...]], ...], told: bool) -> str:
+def _fused(added: tuple[Table, ...], changed: tuple[tuple[Table, tuple[str, ...]], ...], *, told: bool) -> str:
     """Return the one statement that inserts into `added`, updates `changed` and appends to the log.
 
     Every value is an array with one member a row. The row that hands out positions is locked last, when everything
@@ -179,7 +181,9 @@ def _fused(added: tuple[Table, ...], changed: tuple[tuple[Table, tuple[str, ...]
         number += 1
         count = f"${number}::bigint"
         behind = " + ".join(f"(SELECT count(*) FROM {part.split(' ', 1)[0]})" for part in parts) or "0"
-        source = arrays(["bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text"])
+        source = arrays(
+            ["bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text"]
+        )
         parts.append(
             f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 "
             f"RETURNING position - {count} AS after)"

@@ -17,11 +17,9 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as PostgresUuid
 from sqlalchemy.types import TypeEngine
-
-from orderhouse.runtime.database.sql import as_id_or_none
 
 from orderhouse.runtime.database.sql import as_id_or_none
 
@@ -34,13 +32,13 @@ class Id(TypeDecorator[UUID]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type of `dialect`."""
-        return dialect.type_descriptor(PostgresUuid() if dialect.name == "postgresql" else LargeBinary(16))
+        return dialect.type_descriptor(postgresql.UUID() if dialect.name == "postgresql" else LargeBinary(16))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
         """Return what the driver takes for an id."""
         return value if value is None or dialect.name == "postgresql" else value.bytes
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Return the id the driver gave."""
         return as_id_or_none(value)
 
