@@ -76,33 +76,42 @@ class Product:
         """Return the resident bytes of the server."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
+    def peak_memory(self) -> int:
+        """Return the most bytes the server ever had resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+
     def cpu(self) -> float:
         """Return the processor seconds the server has used."""
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
 
 
+def environment(data: Path, database_url: str = "", **settings: str) -> dict[str, str]:
+    """Return the environment of a program of ours that works on `data`, and on nothing that is set outside."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ORDERHOUSE_")},
+        "ORDERHOUSE_DATA_DIR": str(data),
+        "ORDERHOUSE_LOG_FORMAT": "json",
+        **({"ORDERHOUSE_DATABASE_URL": database_url} if database_url else {}),
+        **settings,
+    }
+
+
 @contextmanager
 def product(data: Path, database_url: str = "", **settings: str) -> Iterator[Product]:
     """Yield the product, started on `data` as a user would start it, and stopped in the end."""
     port = free_port()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ORDERHOUSE_")},
-        "ORDERHOUSE_DATA_DIR": str(data),
-        "ORDERHOUSE_LOG_FORMAT": "json",
-        **settings,
-    }
-    if database_url:
-        environment["ORDERHOUSE_DATABASE_URL"] = database_url
+    chosen = environment(data, database_url, **settings)
     data.mkdir(parents=True, exist_ok=True)
     log = (data / "server.log").open("wb")
     process = subprocess.Popen(
-        [str(PROGRAM), "up", "--port", str(port)], env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=data
+        [str(PROGRAM), "up", "--port", str(port)], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data
     )
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(process, url, data / "server.log")
-        yield Product(process, url, environment)
+        yield Product(process, url, chosen)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

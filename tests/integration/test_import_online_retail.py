@@ -272,7 +272,13 @@ async def test_a_database_that_is_away_for_a_while_is_waited_for(site: Site, som
         assert await world.totals() == expected_totals(some_rows)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bound in ("_FEWEST", "_FIRST", "_MOST"):
+        monkeypatch.setattr(driver._Pace, bound, 40)
+
+
+@pytest.mark.usefixtures("hurried", "small_batches")
 async def test_what_was_kept_although_we_were_told_otherwise_is_there_once(site: Site, some_rows: Path) -> None:
     async with opened(site) as world:
         shaky: Any = Shaky(world.orders.database, [DatabaseUnavailable()], after=True)
@@ -323,6 +329,7 @@ async def test_two_imports_at_once_take_every_document_once(site: Site, some_row
         assert reports[0].in_orders == reports[1].in_orders
 
 
+@pytest.mark.usefixtures("small_batches")
 async def test_an_import_that_is_called_off_leaves_whole_documents_and_goes_on_later(
     site: Site, some_rows: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderhouse.runtime.spool import NoRoom, Spool
+from orderhouse.runtime.spool import SpoolUnavailable, Spool
 
 PAIRS = st.lists(st.tuples(st.text(max_size=3), st.tuples(st.integers(-(2**70), 2**70), st.text())), max_size=60)
 
@@ -61,9 +61,11 @@ def test_a_second_import_does_not_take_the_first_ones_file_away(tmp_path: Path) 
     second.close()
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_and_a_folder_that_is_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(SpoolUnavailable, match="unable to open"):
+        Spool(tmp_path / "none")
     spool: Spool[str] = Spool(tmp_path)
     spool._connection.execute("PRAGMA max_page_count = 20")
-    with pytest.raises(NoRoom, match="full"):
+    with pytest.raises(SpoolUnavailable, match="full"):
         spool.fill(("a", "x" * 1000) for _ in range(1000))
     spool.close()

@@ -1,1 +1,1 @@
-"""What neighbours may know of analytics: nothing but its API. It tells no facts, and owns what can be remade at will."""
+"""What neighbours may know of analytics: nothing but its API. It tells no facts, and owns nothing but copies."""

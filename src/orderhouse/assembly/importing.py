@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from orderhouse.assembly.contexts import Contexts
+from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.process import settle_down
 from orderhouse.kernel import money
 from orderhouse.kernel.errors import Invalid
@@ -42,7 +43,7 @@ async def run(
         raise SourceUnknown(f"Known formats: {', '.join(SOURCES)}.")
     settle_down()
     with ExitStack() as open_files:
-        opened = open_files.enter_context(SOURCES[source](file, settings.data_dir.resolve()))
+        opened = open_files.enter_context(SOURCES[source](file, made(settings.data_dir).resolve()))
         written = open_files.enter_context(report.open("w", encoding="utf-8")) if report else None
         bar = open_files.enter_context(_bar(console))
         told = await driver.import_from(

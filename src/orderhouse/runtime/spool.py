@@ -3,6 +3,7 @@
 import marshal
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -17,10 +18,10 @@ _AT_ONCE = 256
 _PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -4096")
 
 
-class NoRoom(Unavailable):
-    """There is no room left on the disk."""
+class SpoolUnavailable(Unavailable):
+    """The data folder has no room to sort a file in."""
 
-    code = "no_room"
+    code = "spool_unavailable"
 
 
 class Spool(Generic[T]):
@@ -34,23 +35,22 @@ class Spool(Generic[T]):
         """Keep everything in one file in `folder`, which has no name any more: it goes when this process does."""
         sweep(folder)
         file = folder / f"spool-{new_id()}.tmp"
-        self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        for pragma in _PRAGMAS:
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute(
-            "CREATE TABLE pieces (key TEXT NOT NULL, things BLOB NOT NULL, count INTEGER NOT NULL)"
-        )
+        with _told():
+            self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+            for pragma in _PRAGMAS:
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection.execute(
+                "CREATE TABLE pieces (key TEXT NOT NULL, things BLOB NOT NULL, count INTEGER NOT NULL)"
+            )
         file.unlink(missing_ok=True)
 
     def fill(self, pairs: Iterable[tuple[str, T]]) -> int:
         """Put down all `pairs`, once and before anything is taken up; return how many they were."""
-        try:
+        with _told():
             self._connection.execute("BEGIN")
             self._connection.executemany("INSERT INTO pieces VALUES (?, ?, ?)", _pieces(pairs))
             self._connection.execute("COMMIT")
             self._connection.execute("CREATE INDEX pieces_key ON pieces (key)")
-        except sqlite3.OperationalError as error:
-            raise NoRoom(f"The file cannot be sorted: {error}.") from error
         return int(self._connection.execute("SELECT coalesce(sum(count), 0) FROM pieces").fetchone()[0])
 
     def first_seen(self) -> Iterator[str]:
@@ -67,6 +67,14 @@ class Spool(Generic[T]):
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise SpoolUnavailable(f"It says: {error}.") from error
 
 
 def sweep(folder: Path) -> None:

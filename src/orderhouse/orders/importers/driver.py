@@ -95,11 +95,11 @@ class _Pace:
     """How many lines go into a transaction: as many as keep it short on this machine, now."""
 
     _WISHED_S = 0.06
-    _FEWEST, _MOST = 50, 3_000
+    _FEWEST, _FIRST, _MOST = 50, 500, 3_000
 
     def __init__(self) -> None:
         """Begin carefully."""
-        self.lines = 500
+        self.lines = self._FIRST
 
     def took(self, lines: int, seconds: float) -> None:
         """Learn from a transaction: slow down at once, speed up by and by."""

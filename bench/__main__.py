@@ -1,0 +1,49 @@
+"""`python -m bench [placing] [importing] [analytics]`: measure, and write what was found to docs/reference/performance.md.
+
+What is not measured this time keeps the figures of the last time, with their date.
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import analytics, importing, placing, report
+
+RESULTS = Path(__file__).with_name("results.json")
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
+
+MEASURES: dict[str, Callable[[], dict[str, object]]] = {
+    "placing": placing.measure,
+    "importing": importing.measure,
+    "analytics": analytics.measure,
+}
+
+
+def main(chosen: list[str]) -> int:
+    """Measure what is chosen, or everything, and write the page."""
+    unknown = set(chosen) - set(MEASURES)
+    if unknown:
+        print(f"There is {', '.join(MEASURES)}; not {', '.join(sorted(unknown))}.")
+        return 2
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in chosen or MEASURES:
+        print(f"measuring {name} …", flush=True)
+        results[name] = {"at": datetime.now(UTC).date().isoformat(), "machine": _machine(), **MEASURES[name]()}
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    PAGE.write_text(report.page(results))
+    print(f"wrote {PAGE.name}")
+    return 0
+
+
+def _machine() -> str:
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, load before {load:.1f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

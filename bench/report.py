@@ -1,0 +1,91 @@
+"""The page of figures, made from what was measured."""
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+_HEAD = """# Performance
+
+<!-- Made by `make bench`: measure again, do not edit. -->
+
+Every figure stands beside its limit or its rival, measured in the same session, in turns. These machines are small and
+noisy: trust ratios, and differences of a factor of two, not of a fifth.
+"""
+
+_NAMES = {
+    "loop_1": "limit: a bare loop, one order a commit",
+    "loop_32": "limit: a bare loop, 32 orders a commit",
+    "cte": "limit: pgbench, the whole order as one statement",
+    "sep": "pgbench, a statement at a time",
+    "product_32": "**Orderhouse, 32 connections**",
+    "product_1": "Orderhouse, one connection",
+}
+
+
+def page(results: dict[str, Any]) -> str:
+    """Return the page."""
+    parts = [_HEAD]
+    for name, write in (("placing", _placing), ("importing", _importing), ("analytics", _analytics)):
+        if name in results:
+            parts += write(results[name])
+    return "\n".join(parts) + "\n"
+
+
+def _placing(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Placing orders\n\n`python -m bench placing`, {told['at']}, {told['machine']}.\n"
+    yield (
+        "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a distinct "
+        "Idempotency-Key, three lines an order, analytics reading along; load by wrk on the same machine.\n"
+    )
+    for database in ("sqlite", "postgresql"):
+        found = told[database]
+        settings = ", ".join(f"{name} {value}" for name, value in found.get("settings", {}).items())
+        yield f"### {'SQLite, synchronous = FULL' if database == 'sqlite' else f'PostgreSQL ({settings})'}\n"
+        yield "| | orders/s: median (min–max) | p50 ms | p99 ms | database CPU, µs an order |\n|---|---|---|---|---|"
+        for name, rounds in found["rounds"].items():
+            speeds = [one["per_s"] for one in rounds]
+            p50, p99 = (statistics.median(one[key] for one in rounds) for key in ("p50_ms", "p99_ms"))
+            cpu = [one["cpu_us"] for one in rounds if one["cpu_us"]]
+            yield (
+                f"| {_NAMES[name]} | {statistics.median(speeds):,.0f} ({min(speeds):,.0f}–{max(speeds):,.0f}) "
+                f"| {p50:.1f} | {p99:.1f} | {f'{statistics.median(cpu):.0f}' if cpu else ''} |"
+            )
+        ratio = found["ratio"]
+        yield (
+            f"\nOf the limit ({_NAMES[ratio['of']].removeprefix('limit: ')}): **{ratio['median']:.2f}**, round by round "
+            f"{', '.join(f'{one:.2f}' for one in ratio['rounds'])}.\n"
+        )
+
+
+def _importing(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Importing 541,909 lines\n\n`python -m bench importing`, {told['at']}, {told['machine']}.\n"
+    yield (
+        "Wall time of the whole command, the start of the interpreter included. Beside a server, orders are placed one "
+        "after the other while the import runs.\n"
+    )
+    yield "| | lines/s | seconds | import, peak MB | again, seconds | beside a server, seconds | orders meanwhile, p50 / p99 ms | server, peak MB |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for database in ("sqlite", "postgresql"):
+        one = told[database]
+        beside = one["beside_a_server"]
+        yield (
+            f"| {database} | **{one['lines_per_s']:,}** | {', '.join(map(str, one['seconds']))} | {one['import_mb']} "
+            f"| {one['again_seconds']} | {beside['seconds']} | {beside['p50_ms']} / {beside['p99_ms']} | {one['server_mb']} |"
+        )
+    yield ""
+
+
+def _analytics(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Analytics over {told['documents']:,} documents\n\n`python -m bench analytics`, {told['at']}, {told['machine']}.\n"
+    projection = dict(told["projection"])
+    yield f"The projection takes {projection.pop('facts_per_s'):,} facts a second. Milliseconds, medians:\n"
+    yield "| | projection, to JSON bytes | SQLite, live | SQLite, rollup | PostgreSQL, live | PostgreSQL, rollup |"
+    yield "|---|---|---|---|---|---|"
+    for name, ms in projection.items():
+        cells = [
+            told[database].get(f"{kind}: {name}", "")
+            for database in ("sqlite", "postgresql")
+            for kind in ("live", "rollup")
+        ]
+        yield f"| {name} | **{ms}** | {' | '.join(map(str, cells))} |"
+    yield ""
