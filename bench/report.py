@@ -34,8 +34,8 @@ def page(results: dict[str, Any]) -> str:
 def _placing(told: dict[str, Any]) -> Iterator[str]:
     yield f"## Placing orders\n\n`python -m bench placing`, {told['at']}, {told['machine']}.\n"
     yield (
-        "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a distinct "
-        "Idempotency-Key, three lines an order, analytics reading along; load by wrk on the same machine.\n"
+        "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a "
+        "distinct Idempotency-Key, three lines an order, analytics reading along; load by wrk on the same machine.\n"
     )
     for database in ("sqlite", "postgresql"):
         found = told[database]
@@ -52,8 +52,8 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
             )
         ratio = found["ratio"]
         yield (
-            f"\nOf the limit ({_NAMES[ratio['of']].removeprefix('limit: ')}): **{ratio['median']:.2f}**, round by round "
-            f"{', '.join(f'{one:.2f}' for one in ratio['rounds'])}.\n"
+            f"\nOf the limit ({_NAMES[ratio['of']].removeprefix('limit: ')}): **{ratio['median']:.2f}**, "
+            f"round by round {', '.join(f'{one:.2f}' for one in ratio['rounds'])}.\n"
         )
 
 
@@ -63,20 +63,25 @@ def _importing(told: dict[str, Any]) -> Iterator[str]:
         "Wall time of the whole command, the start of the interpreter included. Beside a server, orders are placed one "
         "after the other while the import runs.\n"
     )
-    yield "| | lines/s | seconds | import, peak MB | again, seconds | beside a server, seconds | orders meanwhile, p50 / p99 ms | server, peak MB |"
+    yield (
+        "| | lines/s | seconds | import, peak MB | again, seconds | beside a server, seconds "
+        "| orders meanwhile, p50 / p99 ms | server, peak MB |"
+    )
     yield "|---|---|---|---|---|---|---|---|"
     for database in ("sqlite", "postgresql"):
         one = told[database]
         beside = one["beside_a_server"]
         yield (
             f"| {database} | **{one['lines_per_s']:,}** | {', '.join(map(str, one['seconds']))} | {one['import_mb']} "
-            f"| {one['again_seconds']} | {beside['seconds']} | {beside['p50_ms']} / {beside['p99_ms']} | {one['server_mb']} |"
+            f"| {one['again_seconds']} | {beside['seconds']} | {beside['p50_ms']} / {beside['p99_ms']} "
+            f"| {one['server_mb']} |"
         )
     yield ""
 
 
 def _analytics(told: dict[str, Any]) -> Iterator[str]:
-    yield f"## Analytics over {told['documents']:,} documents\n\n`python -m bench analytics`, {told['at']}, {told['machine']}.\n"
+    yield f"## Analytics over {told['documents']:,} documents\n"
+    yield f"`python -m bench analytics`, {told['at']}, {told['machine']}.\n"
     projection = dict(told["projection"])
     yield f"The projection takes {projection.pop('facts_per_s'):,} facts a second. Milliseconds, medians:\n"
     yield "| | projection, to JSON bytes | SQLite, live | SQLite, rollup | PostgreSQL, live | PostgreSQL, rollup |"

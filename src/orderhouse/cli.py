@@ -53,6 +53,8 @@ def up(
                 lifespan="on",
                 access_log=False,
                 log_config=None,
+                # Nothing here trusts what a proxy says of its caller.
+                proxy_headers=False,
                 server_header=False,
                 date_header=False,
                 timeout_graceful_shutdown=10,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderhouse.runtime.spool import SpoolUnavailable, Spool
+from orderhouse.runtime.spool import Spool, SpoolUnavailable
 
 PAIRS = st.lists(st.tuples(st.text(max_size=3), st.tuples(st.integers(-(2**70), 2**70), st.text())), max_size=60)
 

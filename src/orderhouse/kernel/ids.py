@@ -7,14 +7,19 @@ from uuid import UUID
 
 _lock = threading.Lock()
 _last = 0
+_random = b""
 
 
 def new_id() -> UUID:
     """Return an id greater than every id this process made before (RFC 9562, method 3)."""
-    global _last
+    global _last, _random
     # 48 bits of milliseconds and 12 bits of fraction of one: a counter that follows the clock and never goes back.
     ticks = time.time_ns() * 4096 // 1_000_000
     with _lock:
         _last = ticks = max(ticks, _last + 1)
-    random = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
+        if not _random:
+            # The kernel is asked once for many: each question costs more than all the rest of this.
+            _random = os.urandom(4096)
+        drawn, _random = _random[:8], _random[8:]
+    random = int.from_bytes(drawn) & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)
