@@ -1,4 +1,4 @@
-"""`python -m bench [placing] [importing] [analytics]`: measure, and write what was found to docs/reference/performance.md.
+"""`python -m bench [placing] [importing] [analytics]`: measure, and write docs/reference/performance.md.
 
 What is not measured this time keeps the figures of the last time, with their date.
 """

@@ -9,7 +9,7 @@ import typer.main
 
 from orderhouse import cli
 from orderhouse.analytics import readers as analytics_readers
-from orderhouse.assembly import one_process, places
+from orderhouse.assembly import examination, importing, one_process, places, seed
 from orderhouse.customers import contract as customers
 from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
@@ -17,6 +17,9 @@ from orderhouse.runtime import settings
 from orderhouse.runtime.web import problems
 from tools import checklist
 from tools.symbols import ROOT
+
+# A refusal is known once its module is loaded: these are loaded by commands, not by the server.
+_COMMANDS = (examination, importing, seed)
 
 _MADE = "<!-- Made from the code by `make docs`: change the code, not this page. -->\n"
 

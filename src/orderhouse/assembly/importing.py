@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -20,6 +21,12 @@ from orderhouse.runtime.settings import Settings
 
 SOURCES = {OnlineRetail.name: OnlineRetail}
 """The formats that can be imported, by the name the command line knows them by."""
+
+
+class ReportUnwritable(Invalid):
+    """The report cannot be written there."""
+
+    code = "report_unwritable"
 
 
 class SourceUnknown(Invalid):
@@ -44,7 +51,7 @@ async def run(
     settle_down()
     with ExitStack() as open_files:
         opened = open_files.enter_context(SOURCES[source](file, made(settings.data_dir).resolve()))
-        written = open_files.enter_context(report.open("w", encoding="utf-8")) if report else None
+        written = open_files.enter_context(_writable(report)) if report else None
         bar = open_files.enter_context(_bar(console))
         told = await driver.import_from(
             opened,
@@ -57,6 +64,13 @@ async def run(
         )
     _print(told, console)
     return told.clean
+
+
+def _writable(report: Path) -> TextIO:
+    try:
+        return report.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ReportUnwritable(f"{report}: {error.strerror}") from None
 
 
 def _bar(console: Console) -> Progress:

@@ -3,11 +3,12 @@
 import os
 import threading
 import time
+from struct import unpack
 from uuid import UUID
 
 _lock = threading.Lock()
 _last = 0
-_random = b""
+_random: list[int] = []
 
 
 def new_id() -> UUID:
@@ -19,7 +20,6 @@ def new_id() -> UUID:
         _last = ticks = max(ticks, _last + 1)
         if not _random:
             # The kernel is asked once for many: each question costs more than all the rest of this.
-            _random = os.urandom(4096)
-        drawn, _random = _random[:8], _random[8:]
-    random = int.from_bytes(drawn) & 0x3FFF_FFFF_FFFF_FFFF
+            _random = list(unpack("512Q", os.urandom(4096)))
+        random = _random.pop() & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)

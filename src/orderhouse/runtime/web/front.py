@@ -6,6 +6,8 @@ nobody else did: unknown paths, wrong methods, and whatever broke.
 
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -45,6 +47,12 @@ class Front:
     def openapi(self) -> dict[str, Any]:
         """Return the document of everything behind this door."""
         return self._app.openapi()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the app's lifespan, as a server does around all requests."""
+        async with self._app.router.lifespan_context(self._app):
+            yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""

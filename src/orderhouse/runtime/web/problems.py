@@ -136,8 +136,9 @@ def examples(kinds: Sequence[type[Refusal]], path: str) -> dict[int | str, dict[
 
 
 def catalogue() -> list[type[Refusal]]:
-    """Return every refusal the loaded code knows, by code."""
-    return sorted({kind.code: kind for kind in _below(Refusal)}.values(), key=lambda kind: kind.code)
+    """Return every refusal of the loaded code of ours, by code."""
+    kinds = {kind.code: kind for kind in _below(Refusal) if kind.__module__.startswith("orderhouse.")}
+    return sorted(kinds.values(), key=lambda kind: kind.code)
 
 
 def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
