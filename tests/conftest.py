@@ -48,6 +48,12 @@ def empty_postgres_url(_postgres: str) -> Iterator[str]:
     yield from _database(_postgres)
 
 
+@pytest.fixture(scope="module")
+def module_postgres_url(_postgres: str) -> Iterator[str]:
+    """A database of this module's own."""
+    yield from _database(_postgres)
+
+
 def _database(server: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.places import SCHEMAS, place_of
-from orderhouse.kernel.errors import Refusal
+from orderhouse.kernel.errors import Conflict, Refusal
 from orderhouse.runtime.database import sqlite
 from orderhouse.runtime.database.database import Database, open_database
 from orderhouse.runtime.database.transaction import Reading
@@ -55,7 +55,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         )
 
 
-class Unhealthy(Refusal):
+class Unhealthy(Conflict):
     """Something is not as it should be."""
 
     code = "unhealthy"
