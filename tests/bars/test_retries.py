@@ -26,15 +26,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600)]
 ORDERS = 20
 
 Told = tuple[int, bytes, str, str]
+Bodies = dict[str, dict[str, Any]]
 
 
 def told(answer: httpx2.Response) -> Told:
     return answer.status_code, answer.content, answer.headers["location"], answer.headers["etag"]
 
 
-async def post_all(
-    client: httpx2.AsyncClient, token: str, bodies: dict[str, dict[str, Any]], times: int
-) -> dict[str, set[Told]]:
+async def post_all(client: httpx2.AsyncClient, token: str, bodies: Bodies, times: int) -> dict[str, set[Told]]:
     """Post every body under its key so many times, some at once; return what was told under each key."""
     turn = asyncio.Semaphore(16)
     heard: dict[str, set[Told]] = {key: set() for key in bodies}
