@@ -71,9 +71,8 @@ def not_run() -> Iterator[str]:
     for row in rows():
         path, _, _ = row.code.partition(":")
         contexts = data.contexts_by_lineno(str(ROOT / path))
-        test = row.test.replace(".py", "").replace("/", ".").replace("::", ".")
         ran = {context for line in lines_of(row.code) for context in contexts.get(line, ())}
-        if not any(context.split("[")[0].endswith(test) for context in ran):
+        if not any(context.split("|")[0].split("[")[0] == row.test for context in ran):
             yield f"{row.id}: {row.test} did not run {row.code}"
 
 
