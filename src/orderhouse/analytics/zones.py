@@ -1,29 +1,17 @@
-"""Local days: what a day of a time zone is in instants, exactly, for every zone and every year.
+"""Local days: what a day of a time zone is in instants, exactly, for every zone and every year."""
 
-An instant belongs to the day the zone's clock shows. So a day may last 23 or 25 hours, may not be at all (Samoa had no
-30 December 2011), and where a clock is set back over midnight it comes twice, with some of another day between.
-"""
-
-from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.clock import Instant, from_datetime
 
 DAY = 86_400_000_000
 """Microseconds of a day that the clock is not changed on."""
 
-EPOCH = date(1970, 1, 1)
-
-_FURTHEST = 26 * 3_600_000_000
-"""No clock is further from UTC; the furthest there ever was, Manila's until 1844, is 16 hours."""
-
-_STEP = 3 * 86_400
-"""Seconds. No clock was ever set twice within six days, so one that is the same after three was not set in between."""
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +23,19 @@ class Stretch:
     offset: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalDays:
     """The local days from `first` to `last`, both included, of a zone."""
 
     first: date
     last: date
-    clock: tuple[Stretch, ...]
-    """The zone's clock in that time and some days around it."""
+    stretches: tuple[Stretch, ...]
 
     @classmethod
     def between(cls, first: date, last: date, zone: str) -> "LocalDays":
         """Return the days of `zone`."""
-        years = range((first - timedelta(days=3)).year, (last + timedelta(days=3)).year + 1)
+        # A local day begins within 26 hours of the day in UTC.
+        years = range((first - timedelta(days=2)).year, (last + timedelta(days=3)).year + 1)
         joined: list[Stretch] = []
         for stretch in (stretch for year in years for stretch in _stretches(zone, year)):
             if joined and joined[-1].offset == stretch.offset:
@@ -56,56 +44,46 @@ class LocalDays:
                 joined.append(stretch)
         return cls(first, last, tuple(joined))
 
-    @cached_property
-    def stretches(self) -> tuple[Stretch, ...]:
-        """All instants of these days and no others, in order; one behind the other but where a day comes twice."""
-        return tuple(self._showing(self.first, self.last))
+    def start_of(self, day: date) -> Instant:
+        """Return the first instant of a local day; where the clock jumps over midnight, the instant of the jump."""
+        number = (day - _EPOCH).days
+        for stretch in self.stretches:
+            begins = number * DAY - stretch.offset
+            if begins < stretch.end:
+                return max(begins, stretch.begin)
+        raise LookupError(f"{day} is outside {self.first} to {self.last}")
 
-    @cached_property
-    def span(self) -> tuple[Instant, Instant]:
-        """From the first instant of these days to the one after the last."""
-        return self.span_of(self.first, self.last)
+    @property
+    def begin(self) -> Instant:
+        """The first instant of the first day."""
+        return self.start_of(self.first)
 
-    def span_of(self, first: date, last: date) -> tuple[Instant, Instant]:
-        """Return the first instant of some of these days and the one after their last; both equal if there is none."""
-        shown = list(self._showing(first, last))
-        if shown:
-            return shown[0].begin, shown[-1].end
-        # The clock jumps over them, at the beginning of a stretch.
-        begin = next(stretch.begin for stretch in self.clock if stretch.begin + stretch.offset > _start(last))
-        return begin, begin
+    @property
+    def end(self) -> Instant:
+        """The first instant after the last day."""
+        return self.start_of(self.last + timedelta(days=1))
 
-    def _showing(self, first: date, last: date) -> Iterator[Stretch]:
-        low, high = _start(first), _start(last + timedelta(days=1))
-        near = max(bisect_right(self._begins, low - _FURTHEST) - 1, 0)
-        for stretch in self.clock[near:]:
-            begin, end = max(stretch.begin, low - stretch.offset), min(stretch.end, high - stretch.offset)
-            if begin < end:
-                yield Stretch(begin, end, stretch.offset)
-            if stretch.begin > high + _FURTHEST:
-                return
+    def day(self, number: int) -> date:
+        """Return the local day `number` days after 1970-01-01, within the range.
 
-    @cached_property
-    def _begins(self) -> list[Instant]:
-        return [stretch.begin for stretch in self.clock]
-
-
-def _start(day: date) -> int:
-    """Return when `day` begins by a clock that shows UTC."""
-    return (day - EPOCH).days * DAY
+        Where a clock was set back over midnight, a day ends twice: what comes after its second end stays with the edge.
+        """
+        return min(max(_EPOCH + timedelta(days=number), self.first), self.last)
 
 
 @lru_cache(maxsize=4096)
 def _stretches(zone: str, year: int) -> tuple[Stretch, ...]:
-    """Return the stretches of one year in UTC, to the second."""
+    """Return the stretches of one year in UTC: where the offset differs from one day to the next, to the second."""
     here = ZoneInfo(zone)
     begin, end = (int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) for y in (year, year + 1))
-    looks = [*range(begin, end, _STEP), end]
-    changes = [_change(here, low, high) for low, high in pairwise(looks) if _offset(here, low) != _offset(here, high)]
+    changes = []
+    for day in range(begin, end, 86_400):
+        last = min(day + 86_400, end - 1)
+        if _offset(here, day) != _offset(here, last):
+            changes.append(_change(here, day, last))
+    edges = [begin, *changes, end]
     return tuple(
-        Stretch(low * 1_000_000, high * 1_000_000, _offset(here, low) * 1_000_000)
-        for low, high in pairwise([begin, *changes, end])
-        if low < high
+        Stretch(low * 1_000_000, high * 1_000_000, _offset(here, low)) for low, high in pairwise(edges) if low < high
     )
 
 
@@ -122,5 +100,6 @@ def _change(here: ZoneInfo, low: int, high: int) -> int:
 
 
 def _offset(here: ZoneInfo, second: int) -> int:
-    ahead = datetime.fromtimestamp(second, here).utcoffset() or timedelta()
-    return ahead.days * 86_400 + ahead.seconds
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+    local = moment.astimezone(here)
+    return from_datetime(local.replace(tzinfo=UTC)) - from_datetime(moment)
