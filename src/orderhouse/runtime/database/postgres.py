@@ -281,7 +281,12 @@ class PostgresReaders:
                 max_size=self._place.readers,
                 timeout=self._place.connect_s,
                 command_timeout=self._place.statement_ms / 1000 + 5,
-                server_settings={**self._place.settings, "default_transaction_read_only": "on"},
+                server_settings={
+                    **self._place.settings,
+                    "default_transaction_read_only": "on",
+                    # A page is read in the order of its index and ends early; a bitmap reads all of it, and sorts.
+                    "enable_bitmapscan": "off",
+                },
                 # Questions leave nothing behind in a session, so there is nothing to reset.
                 reset=_nothing,
             )
