@@ -46,8 +46,11 @@ def test_texts_sort_as_instants_do() -> None:
     assert clock.from_text("2011-03-27T02:00:00.000001+01:00") == clock.from_text("2011-03-27T01:00:00.000001Z")
 
 
-@pytest.mark.parametrize("text", ["2011-01-01", "2011-01-01T00:00:00", "now", ""])
-def test_a_text_without_an_offset_is_no_instant(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["2011-01-01", "2011-01-01T00:00:00", "now", "", "9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00"],
+)
+def test_a_text_without_an_offset_or_outside_the_years_of_utc_is_no_instant(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         clock.from_text(text)
 

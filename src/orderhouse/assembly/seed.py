@@ -24,7 +24,8 @@ from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.events import Origin
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders.contract import Status
-from orderhouse.orders.repository import Known, OrderRepository
+from orderhouse.orders.models import Order
+from orderhouse.orders.repository import OrderRepository
 from orderhouse.orders.schemas import Change as OrderChange
 from orderhouse.orders.schemas import ChangeOrder, ImportedLine, ImportOrder, Move, MoveOrder
 from orderhouse.orders.wiring import Orders
@@ -189,7 +190,7 @@ async def _sow_orders(orders: Orders, sown: Sequence[Sown], now: Instant, report
         due = [
             (there.id, one.steps[version - 1])
             for one, there in zip(sown, known, strict=True)
-            if isinstance(there, Known) and there.version <= version <= len(one.steps)
+            if isinstance(there, Order) and there.version <= version <= len(one.steps)
         ]
         moves = [(Move(i, s.wanted, version), s.at) for i, s in due if isinstance(s.wanted, MoveOrder)]
         changes = [(OrderChange(i, s.wanted, version), s.at) for i, s in due if isinstance(s.wanted, ChangeOrder)]
@@ -295,7 +296,7 @@ def _came_back(step: Step) -> bool:
     return isinstance(step.wanted, MoveOrder) and step.wanted.to == "returned"
 
 
-def _known(tx: Transaction, asked: Sequence[Asked[str]]) -> Sequence[Known | Refusal]:
+def _known(tx: Transaction, asked: Sequence[Asked[str]]) -> Sequence[Order | Refusal]:
     found = OrderRepository(tx).known([(SOURCE, one.wanted) for one in asked])
     return [found[SOURCE, one.wanted] for one in asked]
 

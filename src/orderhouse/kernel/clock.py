@@ -31,4 +31,8 @@ def from_text(text: str) -> Instant:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("an instant needs an offset, such as Z")
-    return from_datetime(moment)
+    try:
+        return from_datetime(moment.astimezone(UTC))
+    except OverflowError:
+        # An offset can lead out of the years that there are in UTC, where no text names the instant.
+        raise ValueError("an instant lies within the years 1 to 9999 in UTC") from None

@@ -113,9 +113,17 @@ class Order:
             lines=lines,
         )
 
-    def in_place_of(self, order_id: UUID, version: int) -> "Order":
-        """Return it as the next version of the order it replaces."""
-        return replace(self, id=order_id, version=version + 1)
+    def in_place_of(self, before: "Order") -> "Order":
+        """Return it as the next version of `before`: what its source says is new, what was done with it here stays."""
+        return replace(
+            self,
+            id=before.id,
+            # A source names the first status only. Of another kind it is another document, and starts anew.
+            status=before.status if before.kind == self.kind else self.status,
+            owner_id=before.owner_id,
+            note=before.note if self.note is None else self.note,
+            version=before.version + 1,
+        )
 
     def visible_to(self, caller: Principal) -> bool:
         """Whether `caller` may know of it: a customer its own, a clerk what it placed or is answerable for."""

@@ -12,7 +12,7 @@ from orderhouse.orders.contract import Kind
 from orderhouse.orders.errors import FiltersDoNotCombine
 from orderhouse.orders.models import Order, OrderLine
 from orderhouse.orders.repository import COLUMNS, order_of
-from orderhouse.orders.schemas import ListOrders
+from orderhouse.orders.schemas import ListOrders, path_of
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.transaction import Reading
 
@@ -80,140 +80,174 @@ def imported(reading: Reading, source: str, references: Sequence[str]) -> dict[s
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
-    """The filter whose index a page is read by: its columns come first in the index, and in the sort."""
+class Range:
+    """The part of an index that holds what a filter names: `columns` come first in it, and are constant there."""
 
     index: str
-    columns: tuple[str, ...]
-    where: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
+    short: bool = False
+    """Whether few orders are in it, however many there are in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a page is read: by the order of an index, and within one or two of its ranges."""
+
+    ranges: Sequence[Range]
+    narrow: Sequence[str]
+    """What an order within the ranges may still fail: a page may have to pass over many to find its few."""
+    between: Sequence[str]
+    """From where to where in the order of the index."""
+    values: Mapping[str, object]
+    sort: str
+    limit: int
+
+    @property
+    def down(self) -> bool:
+        """Whether the latest come first."""
+        return self.sort.startswith("-")
+
+
+def planned(wanted: ListOrders, caller: Principal) -> Plan:
+    """Return how to read a page of what is wanted and `caller` may see; FiltersDoNotCombine where no index fits."""
+    named = _named(wanted)
+    _check(named, wanted)
+    own = _own(caller)
+    ranges = _ranges(named, own)
+    narrow = [condition for one in named if one not in ranges for condition in one.where]
+    if own and ranges is not own:
+        narrow.append(" OR ".join(f"({_all(one.where)})" for one in own))
+    if wanted.currency:
+        narrow.append("currency = :currency")
+    if wanted.counted:
+        narrow.append("status <> 'cancelled' AND kind <> 'adjustment'")
+    between, values = _between(wanted)
+    for one in (*named, *own):
+        values.update(one.values)
+    return Plan(ranges, narrow, between, {**values, "currency": wanted.currency}, wanted.sort, wanted.limit)
+
+
+def _named(wanted: ListOrders) -> list[Range]:
+    """Return the range of each filter that is named, the shortest first."""
+    ranges = (
+        _reference(wanted),
+        _equal("orders_customer", "customer_id", wanted.customer, short=wanted.customer != "none"),
+        _equal("orders_owner", "owner_id", wanted.assigned_to),
+        _equal("orders_country", "country", wanted.country),
+        _kind(wanted.kind),
+        _equal("orders_status", "status", wanted.status),
+    )
+    return [one for one in ranges if one]
+
+
+def _reference(wanted: ListOrders) -> Range | None:
+    if wanted.external_reference is None:
+        return None
+    where = ("source = :source", "external_reference = :reference", "external_reference IS NOT NULL")
+    values = {"source": wanted.source, "reference": wanted.external_reference}
+    return Range("orders_reference", (), where, values, short=True)
+
+
+def _equal(index: str, column: str, value: object, *, short: bool = False) -> Range | None:
+    if value is None:
+        return None
+    if value == "none":
+        return Range(index, (column,), (f"{column} IS NULL",))
+    return Range(index, (column,), (f"{column} = :{column}",), {column: value}, short)
+
+
+def _kind(kind: str | None) -> Range | None:
+    # `kind <> 'sale'` is said again so that the database knows that the index of the few is meant.
+    return Range("orders_kind", ("kind",), ("kind = :kind", "kind <> 'sale'"), {"kind": kind}) if kind else None
+
+
+def _check(named: Sequence[Range], wanted: ListOrders) -> None:
+    """Refuse what could only be answered by reading far more than is shown."""
+    leading = [one.index for one in named if one.index != "orders_status"]
+    if len(leading) > 1:
+        raise FiltersDoNotCombine("Use one of customer, assigned_to, country, kind and external_reference.")
+    if wanted.status and leading and leading[0] not in ("orders_customer", "orders_owner"):
+        raise FiltersDoNotCombine("status goes alone, or beside customer or assigned_to.")
+    if "source" in wanted.model_fields_set and wanted.external_reference is None:
+        raise FiltersDoNotCombine("source says whose external_reference is meant: name that too.")
+
+
+def _own(caller: Principal) -> Sequence[Range]:
+    """Return the ranges of what `caller` alone may see; none for who sees everything."""
+    if caller.role == "customer":
+        mine = {"mine": caller.customer_id}
+        return [Range("orders_customer", ("customer_id",), ("customer_id = :mine",), mine, short=True)]
+    if caller.role == "clerk":
+        me = {"me": caller.subject}
+        return [
+            # What it is answerable for, and what it placed and somebody else is answerable for now.
+            Range("orders_owner", ("owner_id",), ("owner_id = :me",), me),
+            Range("orders_handed_over", ("placed_by",), ("placed_by = :me", "placed_by <> owner_id"), me),
+        ]
+    return []
+
+
+def _ranges(named: Sequence[Range], own: Sequence[Range]) -> Sequence[Range]:
+    """Return what to read: who sees its own only reads through its own, unless something shorter is named."""
+    if own and (own[0].short or not (named and named[0].short)):
+        return own
+    return named[:1] or [Range("orders_placed")]
+
+
+def _between(wanted: ListOrders) -> tuple[list[str], dict[str, object]]:
+    where: list[str] = []
+    values: dict[str, object] = {}
+    if wanted.placed_from is not None:
+        where.append("placed_at >= :placed_from")
+        values["placed_from"] = wanted.placed_from
+    if wanted.placed_to is not None:
+        where.append("placed_at < :placed_to")
+        values["placed_to"] = wanted.placed_to
+    if wanted.cursor is not None:
+        where.append(f"(placed_at, id) {'<' if wanted.sort.startswith('-') else '>'} (:after_at, :after_id)")
+        values["after_at"], values["after_id"] = key_of(f"orders {wanted.sort}", wanted.cursor, int, UUID)
+    return where, values
 
 
 def page(reading: Reading, wanted: ListOrders, caller: Principal) -> tuple[list[Order], str | None]:
-    """Return a page of orders and the cursor of the next; None on the last. Reads by one index, counts nothing."""
-    leads = _leads(wanted, caller)
-    narrow, values = _narrowed(wanted, caller)
-    asked = wanted.limit + 1
-    down = wanted.sort.startswith("-")
-    parts = [_range(lead, narrow, down=down) for lead in leads]
+    """Return a page of orders and the cursor of the next; None on the last. Reads as planned, and counts nothing."""
+    plan = planned(wanted, caller)
+    parts = [_part(one, plan) for one in plan.ranges]
     sql = parts[0]
     if len(parts) > 1:
-        inner = " UNION ALL ".join(f"SELECT * FROM ({part})" + f" AS part{n}" for n, part in enumerate(parts))
-        order = _order(("placed_at", "id"), down=down)
+        inner = " UNION ALL ".join(f"SELECT * FROM ({part}) AS part{n}" for n, part in enumerate(parts))
+        order = _order(("placed_at", "id"), down=plan.down)
         sql = f"SELECT * FROM ({inner}) AS parts ORDER BY {order} LIMIT :limit"
-    for lead in leads:
-        values.update(lead.values)
-    found = [order_of(row) for row in reading.rows(sql, limit=asked, **values)]
-    if len(found) < asked:
+    found = [order_of(row) for row in reading.rows(sql, **{**plan.values, "limit": plan.limit + 1})]
+    if len(found) <= plan.limit:
         return found, None
     last = found[-2]
-    return found[:-1], cursor_of(f"orders {wanted.sort}", last.placed_at, last.id)
+    return found[:-1], cursor_of(f"orders {plan.sort}", last.placed_at, last.id)
 
 
-def _range(lead: Lead, narrow: Sequence[str], *, down: bool) -> str:
-    where = " AND ".join((*lead.where, *narrow)) or "1 = 1"
+def _part(one: Range, plan: Plan) -> str:
+    # `IS TRUE` keeps both databases from reading by the index of a condition that only narrows: by luck that is
+    # shorter, and without bound where it is not.
+    narrow = [f"({condition}) IS TRUE" for condition in plan.narrow]
+    where = _all((*one.where, *narrow, *plan.between)) or "1 = 1"
     # The filter's column is constant within the page; named in the sort, PostgreSQL sees it too when it is NULL.
-    return f"{_SELECT} WHERE {where} ORDER BY {_order((*lead.columns, 'placed_at', 'id'), down=down)} LIMIT :limit"
+    order = _order((*one.columns, "placed_at", "id"), down=plan.down)
+    return f"{_SELECT} WHERE {where} ORDER BY {order} LIMIT :limit"
+
+
+def _all(conditions: Sequence[str]) -> str:
+    return " AND ".join(conditions)
 
 
 def _order(columns: Sequence[str], *, down: bool) -> str:
     return ", ".join(f"{column} DESC" if down else column for column in columns)
 
 
-def _leads(wanted: ListOrders, caller: Principal) -> list[Lead]:
-    """Return the index ranges that hold what is wanted and `caller` may see."""
-    named = [
-        lead
-        for lead in (
-            _equal("orders_customer", "customer_id", wanted.customer),
-            _equal("orders_owner", "owner_id", wanted.assigned_to),
-            _equal("orders_country", "country", wanted.country),
-            _kind(wanted.kind),
-            _reference(wanted),
-        )
-        if lead
-    ]
-    if len(named) > 1:
-        raise FiltersDoNotCombine("Use one of customer, assigned_to, country, kind and external_reference.")
-    if wanted.status and named and named[0].index not in ("orders_customer", "orders_owner"):
-        raise FiltersDoNotCombine("status goes alone, or beside customer or assigned_to.")
-    if caller.role == "clerk":
-        return _own(named, caller)
-    if caller.role == "customer" and not named:
-        return [Lead("orders_customer", ("customer_id",), ("customer_id = :own_customer",))]
-    if named:
-        return named
-    if wanted.status:
-        return [Lead("orders_status", ("status",), ("status = :status",))]
-    return [Lead("orders_placed", (), ())]
-
-
-def _own(named: list[Lead], caller: Principal) -> list[Lead]:
-    """Return the ranges of a clerk: what it is answerable for, and what it placed and handed over."""
-    if named:
-        if named[0].index in ("orders_country", "orders_kind"):
-            raise FiltersDoNotCombine("You see your own orders: filter them by customer, status or reference.")
-        return named
-    me = {"me": caller.subject}
-    return [
-        Lead("orders_owner", ("owner_id",), ("owner_id = :me",), me),
-        Lead("orders_handed_over", ("placed_by",), ("placed_by = :me", "placed_by <> owner_id"), me),
-    ]
-
-
-def _equal(index: str, column: str, value: object) -> Lead | None:
-    if value is None:
-        return None
-    if value == "none":
-        return Lead(index, (column,), (f"{column} IS NULL",))
-    return Lead(index, (column,), (f"{column} = :{column}",), {column: value})
-
-
-def _kind(kind: str | None) -> Lead | None:
-    # `kind <> 'sale'` is said again so that the database knows that the index of the few is meant.
-    return Lead("orders_kind", ("kind",), ("kind = :kind", "kind <> 'sale'"), {"kind": kind}) if kind else None
-
-
-def _reference(wanted: ListOrders) -> Lead | None:
-    if wanted.external_reference is None:
-        return None
-    where = ("source = :source", "external_reference = :reference", "external_reference IS NOT NULL")
-    return Lead("orders_reference", (), where, {"source": wanted.source, "reference": wanted.external_reference})
-
-
-def _narrowed(wanted: ListOrders, caller: Principal) -> tuple[list[str], dict[str, object]]:
-    """Return the conditions that hold within whatever range is read, and all their values."""
-    where: list[str] = []
-    values: dict[str, object] = {}
-
-    def also(condition: str, **more: object) -> None:
-        where.append(condition)
-        values.update(more)
-
-    if caller.role == "customer":
-        also("customer_id = :own_customer", own_customer=caller.customer_id)
-    if caller.role == "clerk":
-        also("(owner_id = :me OR (placed_by = :me AND placed_by <> owner_id))", me=caller.subject)
-    if wanted.status:
-        also("status = :status", status=wanted.status)
-    if wanted.placed_from is not None:
-        also("placed_at >= :placed_from", placed_from=wanted.placed_from)
-    if wanted.placed_to is not None:
-        also("placed_at < :placed_to", placed_to=wanted.placed_to)
-    if wanted.currency:
-        also("currency = :currency", currency=wanted.currency)
-    if wanted.counted:
-        also("status <> 'cancelled' AND kind <> 'adjustment'")
-    if wanted.cursor is not None:
-        at, last = key_of(f"orders {wanted.sort}", wanted.cursor, int, UUID)
-        also(f"(placed_at, id) {'<' if wanted.sort.startswith('-') else '>'} (:after_at, :after_id)")
-        values.update(after_at=at, after_id=last)
-    return where, values
-
-
 def summary(order: Order, caller: Principal) -> dict[str, Any]:
     """Return an order as a list shows it."""
-    link = f"/v1/orders/{order.id}"
+    link = path_of(order.id)
     links: dict[str, Any] = {"self": link}
     if order.customer_id:
         links["customer"] = f"/v1/customers/{order.customer_id}"

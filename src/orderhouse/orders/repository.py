@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from itertools import repeat
 from operator import add, attrgetter
-from typing import NamedTuple
 from uuid import UUID
 
 from orderhouse.kernel.errors import Refusal
@@ -28,14 +27,6 @@ assert tuple(field.name for field in fields(Order))[: len(COLUMNS)] == COLUMNS, 
 
 Reference = tuple[str, str]
 """A source, and its number for a document."""
-
-
-class Known(NamedTuple):
-    """A document that is there already."""
-
-    id: UUID
-    version: int
-    fingerprint: bytes | None
 
 
 def order_of(row: Sequence[object]) -> Order:
@@ -61,19 +52,22 @@ class OrderRepository:
         )
         return {card.customer_id: card for card in map(_card, found)}
 
-    def known(self, references: Collection[Reference]) -> dict[Reference, Known]:
-        """Return which documents are there already."""
+    def known(self, references: Collection[Reference]) -> dict[Reference, Order]:
+        """Return which documents are there already, without their lines."""
         by_source: dict[str, list[str]] = defaultdict(list)
         for source, reference in references:
             by_source[source].append(reference)
         return {
-            (source, row[0]): Known(as_id(row[1]), row[2], row[3])
+            (source, str(order.external_reference)): order
             for source, wanted in by_source.items()
-            for row in self._tx.rows(
-                "SELECT external_reference, id, version, fingerprint FROM orders "
-                "WHERE source = :source AND external_reference IN :wanted AND external_reference IS NOT NULL",
-                source=source,
-                wanted=wanted,
+            for order in map(
+                order_of,
+                self._tx.rows(
+                    f"SELECT {', '.join(COLUMNS)} FROM orders "
+                    "WHERE source = :source AND external_reference IN :wanted AND external_reference IS NOT NULL",
+                    source=source,
+                    wanted=wanted,
+                ),
             )
         }
 

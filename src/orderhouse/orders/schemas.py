@@ -42,6 +42,11 @@ Price = Annotated[
 """A decimal string on the wire, exact millionths inside."""
 
 
+def path_of(order_id: UUID) -> str:
+    """Return where in the API an order is."""
+    return f"/v1/orders/{order_id}"
+
+
 class _Schema(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -92,6 +97,8 @@ class ImportOrder(NamedTuple):
 
     Kind, a time in the past, no customer, an initial status, any sign of quantity, thousands of lines. Only importers
     make one, from rows they have checked themselves, so nothing is validated here a second time; no route takes it.
+    With `replace`, a document that is there and differs is taken anew: what the source says is new, while the status
+    it was taken to here, who is answerable for it, and a note the source has none for stay.
     """
 
     customer_id: UUID | None
@@ -121,7 +128,7 @@ class ChangeOrder(_Schema):
     note: Lines | None = Field(None, max_length=2000, examples=["Ring twice."])
     assigned_to: Line | None = Field(None, min_length=1, max_length=128, examples=["clerk-7"])
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "Ring twice."}], "minProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "Ring twice."}]})
 
 
 class Move(NamedTuple):

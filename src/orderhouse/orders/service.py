@@ -19,8 +19,8 @@ from orderhouse.orders.errors import (
     ReferenceTaken,
 )
 from orderhouse.orders.models import CustomerCard, Order
-from orderhouse.orders.repository import Known, OrderRepository, Reference
-from orderhouse.orders.schemas import Change, ImportOrder, Move, PlaceOrder
+from orderhouse.orders.repository import OrderRepository, Reference
+from orderhouse.orders.schemas import Change, ImportOrder, Move, PlaceOrder, path_of
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
@@ -51,7 +51,7 @@ class OrderService:
         return outcomes
 
     def _decide(
-        self, asked: Asked[Wanted], cards: Mapping[UUID, CustomerCard], known: dict[Reference, Known]
+        self, asked: Asked[Wanted], cards: Mapping[UUID, CustomerCard], known: dict[Reference, Order]
     ) -> Order | Refusal:
         wanted, caller = asked.wanted, asked.caller
         country = None
@@ -64,15 +64,15 @@ class OrderService:
             country = card.country
         reference = _reference(wanted)
         before = known.get(reference) if reference else None
-        if before and (refusal := _already(wanted, before)):
+        if before and (refusal := _already(asked, before)):
             return refusal
         order = Order.place(wanted, by=caller, at=asked.at, country=country)
         if isinstance(order, Refusal):
             return order
         if before:
-            order = order.in_place_of(before.id, before.version)
+            order = order.in_place_of(before)
         if reference:
-            known[reference] = Known(order.id, order.version, order.fingerprint)
+            known[reference] = order
         return order
 
     def move(self, tx: Transaction, asked: Sequence[Asked[Move]]) -> Sequence["Moved | Refusal"]:
@@ -161,10 +161,12 @@ def _reference(wanted: Wanted) -> Reference | None:
     return (wanted.source if isinstance(wanted, ImportOrder) else "api", wanted.external_reference)
 
 
-def _already(wanted: Wanted, before: Known) -> Refusal | None:
-    """Return why `wanted` is not taken where `before` is; None when it replaces it."""
+def _already(asked: Asked[Wanted], before: Order) -> Refusal | None:
+    """Return why what is asked is not taken where `before` is; None when it replaces it."""
+    wanted = asked.wanted
     if isinstance(wanted, PlaceOrder):
-        return ReferenceTaken()
+        # Whose it is, only who may see it is told.
+        return ReferenceTaken(order=path_of(before.id)) if before.visible_to(asked.caller) else ReferenceTaken()
     if wanted.fingerprint == before.fingerprint:
         return AlreadyImported()
     return None if wanted.replace else DocumentChanged()
