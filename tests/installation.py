@@ -1,0 +1,22 @@
+"""The product as its users have it: a process of its own, that can be killed and started again on the same data."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from bench import servers
+from bench.servers import Product
+
+
+class Installation:
+    """A data folder and a database, to start the product on as often as a test likes."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.database_url = database_url
+
+    def started(self) -> AbstractContextManager[Product]:
+        return servers.product(self.folder, self.database_url, ORDERHOUSE_LOG_LEVEL="warning")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return servers.environment(self.folder, self.database_url)
