@@ -1,4 +1,4 @@
-"""The product as its users have it, on each database: one for all tests of a module, which keep to things of their own."""
+"""The product as its users have it, on each database: one for all tests of a module, each on things of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -230,7 +230,7 @@ def test_every_link_of_a_cell_leads_to_exactly_the_orders_it_counts(house: House
 
 
 def _some_orders_of_every_kind(house: House, currency: str) -> None:
-    """Place orders for this and that customer, by this one and that, and take them here and there; wait for the figures."""
+    """Place orders for these customers, by these callers, and take them here and there; wait for the figures."""
     before = house.sales("status", currency=currency)["totals"]["orders"]
     for country in ("France", "Åland Islands & others", None):
         customer = house.customer(country=country)
