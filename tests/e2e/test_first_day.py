@@ -56,11 +56,11 @@ def test_a_role_does_what_it_may_and_nothing_else(house: House) -> None:
     placed = house.order(customer)
     analyst, clerk = house.as_("analyst"), house.as_("clerk", f"clerk-{uuid4()}")
     own = house.as_("customer", customer=customer)
-    assert analyst("GET", "/v1/analytics/sales?by=day").status_code == 200
+    assert analyst("GET", "/v1/analytics/sales?by=day&currency=GBP").status_code == 200
     for answer in (
         analyst("POST", "/v1/orders", order(customer)),
         analyst("POST", "/v1/customers", {"name": "Eve"}),
-        clerk("GET", "/v1/analytics/sales?by=day"),
+        clerk("GET", "/v1/analytics/sales?by=day&currency=GBP"),
         own("POST", "/v1/customers", {"name": "Eve"}),
         own("POST", f"{placed['links']['self']}/transitions", {"to": "cancelled"}),
     ):
