@@ -57,7 +57,7 @@ types: .venv/.dev ## Check types, strictly
 contracts: .venv/.dev ## Check who may import whom
 	$(BIN)/lint-imports
 
-bars: .venv/.dev ## What "reliable" means, in full counts: minutes, not seconds
+bars: .venv/.dev ## What "reliable" means, in full counts: half an hour, not minutes
 	ORDERHOUSE_TEST_BARS=full $(BIN)/python -m pytest -n 1 -p no:randomly --timeout 3600 tests/bars
 
 bench: .venv/.dev ## Measure, and write docs/reference/performance.md

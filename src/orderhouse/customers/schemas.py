@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from orderhouse.kernel.pages import LARGEST_PAGE, USUAL_PAGE
+from orderhouse.kernel.pages import LARGEST_PAGE, USUAL_PAGE, Cursor
 from orderhouse.kernel.text import Line
 
 ID = "0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e"
@@ -197,7 +197,7 @@ class ListCustomers(BaseModel):
     external_id: Line | None = Field(None, max_length=128, description="What a source calls it.")
     sort: Literal["-created_at", "created_at", "name", "-name"] = Field("-created_at", description="Which comes first.")
     limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
-    cursor: str | None = Field(None, max_length=1200, description="Where the last page ended: its `next`.")
+    cursor: Cursor | None = None
     offset: Offset | None = Field(
         None, description=f"How many to pass over, at most {LARGEST_OFFSET}; instead of a cursor."
     )

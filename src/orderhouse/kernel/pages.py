@@ -3,12 +3,26 @@
 import base64
 import binascii
 import json
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import Field
 
 from orderhouse.kernel.errors import Invalid
 
 LARGEST_PAGE = 200
 USUAL_PAGE = 50
+
+Cursor = Annotated[
+    str,
+    Field(
+        max_length=1200,
+        description="Where the last page ended: its `next`.",
+        # For the API's documents: `key_of` tells what a list did not make.
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"},
+    ),
+]
+"""A cursor in a query."""
 
 
 class CursorInvalid(Invalid):

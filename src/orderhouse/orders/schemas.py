@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from orderhouse.kernel import money
 from orderhouse.kernel.clock import Instant, from_text
+from orderhouse.kernel.pages import Cursor
 from orderhouse.kernel.text import Line, Lines
 from orderhouse.orders.contract import Kind, Status
 
@@ -266,4 +267,4 @@ class ListOrders(BaseModel):
     )
     sort: Literal["-placed_at", "placed_at"] = Field("-placed_at", description="Latest or earliest first.")
     limit: int = Field(50, ge=1, le=200, description="How many to a page.")
-    cursor: str | None = Field(None, max_length=512, description="Where the last page ended: its `next`.")
+    cursor: Cursor | None = None
