@@ -105,19 +105,15 @@ async def test_who_goes_away_does_not_take_the_work_along(place: Place) -> None:
 
 async def test_an_earlier_request_that_takes_too_long_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once, "_PATIENCE_S", 0.05)
-    asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def learn(_refusal: Refusal) -> bool:
-        asked.set()
-        await go_on.wait()
-        return False
-
     async with opened(place) as database:
-        first = asyncio.ensure_future(call(database, "k")(Things().make, "ugly", answer=told, learn=learn))
-        await asked.wait()
+        stuck: asyncio.Future[list[once.Answer | Refusal]] = asyncio.get_running_loop().create_future()
+        with monkeypatch.context() as lane:
+            lane.setattr(database, "put", lambda *_: stuck)
+            first = asyncio.ensure_future(call(database, "k")(Things().make, "ugly", answer=told))
+            await asyncio.sleep(0)
         with pytest.raises(StillRunning):
             await call(database, "k")(Things().make, "tea", answer=told)
-        go_on.set()
+        stuck.set_result([NameUgly()])
         with pytest.raises(NameUgly):
             await first
         assert (await call(database, "k")(Things().make, "tea", answer=told)).status == 201

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from orderhouse.kernel import clock
 from orderhouse.kernel.events import Fact
 from orderhouse.runtime.database.database import Database, Place
 from orderhouse.runtime.database.transaction import Transaction
@@ -99,3 +100,24 @@ async def test_a_running_follower_sees_what_is_told_here_at_once_and_elsewhere_s
             running.cancel()
         assert growing.seen == [1, 2]
         assert follower.fresh_as_of > 0
+
+
+async def test_who_wants_it_fresher_wakes_a_reader_that_rests(place: Place) -> None:
+    async with opened(place) as database:
+        growing = Growing()
+        follower = Follower(DirectSource(database), DatabaseSink("r", database, growing.effect), rest_s=60)
+        running = asyncio.create_task(follower.run())
+        assert await follower.refresh(max_age_s=0, patience_s=5) > 0
+        await make(database, "tea")
+        before = clock.now()
+        assert await follower.refresh(max_age_s=60, patience_s=5) < before, "young enough"
+        assert await sizes(database) == {"tea": 1}
+        assert await follower.refresh(max_age_s=0, patience_s=5) >= before
+        assert await sizes(database) == {"tea": 2}
+        running.cancel()
+
+
+async def test_what_cannot_be_fresher_in_time_is_told_as_it_is(place: Place) -> None:
+    async with opened(place) as database:
+        nobody_runs_it = Follower(DirectSource(database), DatabaseSink("r", database, Growing().effect))
+        assert await nobody_runs_it.refresh(max_age_s=1, patience_s=0.01) == 0

@@ -13,13 +13,20 @@ _random: list[int] = []
 
 def new_id() -> UUID:
     """Return an id greater than every id this process made before (RFC 9562, method 3)."""
-    global _last, _random
+    global _last
     # 48 bits of milliseconds and 12 bits of fraction of one: a counter that follows the clock and never goes back.
     ticks = time.time_ns() * 4096 // 1_000_000
     with _lock:
         _last = ticks = max(ticks, _last + 1)
-        if not _random:
-            # The kernel is asked once for many: each question costs more than all the rest of this.
-            _random = list(unpack("512Q", os.urandom(4096)))
-        random = _random.pop() & 0x3FFF_FFFF_FFFF_FFFF
+    random = random_64() & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)
+
+
+def random_64() -> int:
+    """Return 64 bits that nobody can foretell."""
+    while True:
+        try:
+            return _random.pop()
+        except IndexError:
+            # The kernel is asked once for many: each question costs more than all the rest of this.
+            _random.extend(unpack("512Q", os.urandom(4096)))

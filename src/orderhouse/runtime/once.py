@@ -19,7 +19,7 @@ from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Invalid, Refusal
 from orderhouse.kernel.events import Origin
 from orderhouse.kernel.principal import Principal
-from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.database import Database, decided
 from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.database.sql import as_id
 from orderhouse.runtime.database.tables import tables_of
@@ -155,16 +155,23 @@ class OnceCall:
         """
         keyed = _Keyed(Asked(wanted, self._caller, clock.now(), self._origin), self._key)
         kept = _Kept(work, answer)
+        try:
+            return await self._tried(kept, keyed)
+        except Refusal as refusal:
+            if learn is None or not await learn(refusal):
+                raise
+        return await self._tried(kept, keyed)
+
+    async def _tried(self, kept: _Kept[Any, Any], keyed: _Keyed[Any]) -> Answer:
         if self._key is None:
-            return await self._tried(kept, keyed, learn)
+            return await self._database.write(kept, keyed)
         running, key = self._database.running, self._key.id.bytes
         if key in running:
             await self._turn(key)
-        task = asyncio.ensure_future(self._tried(kept, keyed, learn))
-        running[key] = task
-        task.add_done_callback(lambda _: running.pop(key))
+        running[key] = future = self._database.put(kept, keyed)
+        future.add_done_callback(lambda _: running.pop(key))
         # Who goes away does not take the work along: the key stays taken until it is decided.
-        return await asyncio.shield(task)
+        return decided(await asyncio.shield(future))
 
     async def _turn(self, key: bytes) -> None:
         """Wait until nobody in this process is doing what has this key; other processes meet at the database."""
@@ -175,16 +182,6 @@ class OnceCall:
                     await asyncio.wait([running[key]])
         except TimeoutError:
             raise StillRunning from None
-
-    async def _tried(
-        self, kept: _Kept[Any, Any], keyed: _Keyed[Any], learn: Callable[[Refusal], Awaitable[bool]] | None
-    ) -> Answer:
-        try:
-            return await self._database.write(kept, keyed)
-        except Refusal as refusal:
-            if learn is None or not await learn(refusal):
-                raise
-        return await self._database.write(kept, keyed)
 
 
 def _key(subject: str, operation: str, key: str, fingerprint: bytes) -> _Key:

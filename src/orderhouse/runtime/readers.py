@@ -7,6 +7,7 @@ that fails parks itself in the queue, and with it whatever else its aggregate te
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -67,6 +68,8 @@ class Follower:
         self._rest_s = rest_s
         self._now = now
         self._failures = 0
+        self._wanted = asyncio.Event()
+        self._fresher = asyncio.Condition()
         self.fresh_as_of: Instant = 0
         """Every fact told up to this instant has been taken."""
         self.trouble = ""
@@ -79,8 +82,8 @@ class Follower:
                 await self.catch_up()
                 await self._sink.idle()
                 self._failures, self.trouble = 0, ""
-                await asyncio.sleep(self._rest_s)
-                await self._source.wait(self.POLL_S)
+                if not await self._disturbed():
+                    await self._source.wait(self.POLL_S)
             except Exception as error:  # noqa: BLE001 - a reader outlives whatever its source or sink suffers
                 self._failures += 1
                 self.trouble = f"{type(error).__name__}: {error}"
@@ -90,8 +93,28 @@ class Follower:
                 spread = random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret about it
                 await asyncio.sleep(spread * min(5.0, 0.1 * 2**self._failures))
 
+    async def _disturbed(self) -> bool:
+        """Rest, and return whether somebody wanted something fresher meanwhile."""
+        try:
+            async with asyncio.timeout(self._rest_s):
+                await self._wanted.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def refresh(self, *, max_age_s: float, patience_s: float) -> Instant:
+        """Return `fresh_as_of`, brought to `max_age_s` ago or less unless that takes longer than `patience_s`."""
+        asked = self._now() - round(max_age_s * 1_000_000)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s), self._fresher:
+                while self.fresh_as_of < asked:
+                    self._wanted.set()
+                    await self._fresher.wait()
+        return self.fresh_as_of
+
     async def catch_up(self) -> int:
         """Take all there is now, and return the position."""
+        self._wanted.clear()
         position = await self._sink.position()
         while True:
             asked_at = self._now()
@@ -100,7 +123,9 @@ class Follower:
                 await self._sink.take(facts)
                 position = facts[-1].position
             if len(facts) < self._batch:
-                self.fresh_as_of = asked_at
+                async with self._fresher:
+                    self.fresh_as_of = asked_at
+                    self._fresher.notify_all()
                 return position
 
 

@@ -28,16 +28,17 @@ class Database(ABC):
     def __init__(self, context: str) -> None:
         """Belong to `context`."""
         self.name = context
-        self.running: dict[bytes, asyncio.Task[Any]] = {}
+        self.running: dict[bytes, asyncio.Future[Any]] = {}
         """The keys of the requests that are being done right now, in this process."""
         self._listeners: list[asyncio.Event] = []
 
     async def write(self, work: Work[A, R], asked: A) -> R:
         """Return what `work` decided of `asked`, durably; raise its refusal. It shares a transaction with who waits."""
-        outcome = (await self._lane.put(work, [asked], alone=False))[0]
-        if isinstance(outcome, Refusal):
-            raise outcome
-        return outcome
+        return decided(await self.put(work, asked))
+
+    def put(self, work: Work[A, R], asked: A) -> "asyncio.Future[list[R | Refusal]]":
+        """Queue `asked` like `write`; what its future holds is for `decided`."""
+        return self._lane.put(work, [asked], alone=False)
 
     async def write_many(self, work: Work[A, R], asked: Sequence[A]) -> list[R | Refusal]:
         """Return what `work` decided of each, durably, in one transaction of their own."""
@@ -68,6 +69,14 @@ class Database(ABC):
     def _ring(self) -> None:
         for event in self._listeners:
             event.set()
+
+
+def decided(outcomes: Sequence[R | Refusal]) -> R:
+    """Return the one outcome, or raise it if it is a refusal."""
+    (outcome,) = outcomes
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
 
 
 class SqliteDatabase(Database):

@@ -176,7 +176,8 @@ class ThreadLane(Lane):
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
             self._thread.start()
-        self._something.set()
+        if not self._something.is_set():
+            self._something.set()
 
     def _run(self) -> None:
         assert self._loop is not None

@@ -4,6 +4,8 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -38,6 +40,9 @@ _PRAGMAS = (
     "cache_size = -16384",
     "wal_autocheckpoint = 4000",
 )
+_MOST_ROWS = 64
+"""In one statement."""
+
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 _OTHER_CONSTRAINT = re.compile(r"(\w+(?: \w+)?) constraint failed(?:: (\S+))?")
 
@@ -105,8 +110,7 @@ class SqliteTransaction(Transaction):
         if self._session is not None:
             self._session.flush()
         for table, rows in self._added.items():
-            marks = ", ".join("?" * len(table.columns))
-            self._connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)
+            self._insert(table.name, rows)
         for (table, columns), rows in self._changed.items():
             keys = [column.name for column in table.primary_key]
             numbered = {name: number for number, name in enumerate([*keys, *columns], 1)}
@@ -118,13 +122,30 @@ class SqliteTransaction(Transaction):
                 "UPDATE fact_head SET position = position + ? RETURNING position - ?",
                 (len(self._facts), len(self._facts)),
             ).fetchall()[0]
-            marks = ", ".join("?" * 11)
-            self._connection.executemany(f"INSERT INTO facts VALUES ({marks})", facts.rows_of(self._facts, after))
+            self._insert("facts", facts.rows_of(self._facts, after))
+
+    def _insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Insert `rows` in few statements: the driver lets go of the interpreter at each, and may not get it back soon.
+
+        Their sizes are powers of two, so that few different ones are prepared.
+        """
+        width, begin = len(rows[0]), 0
+        while begin < len(rows):
+            size = min(1 << (len(rows) - begin).bit_length() - 1, _MOST_ROWS)
+            values = chain.from_iterable(rows[begin : begin + size])
+            self._connection.execute(_insertion(table, width, size), tuple(values))
+            begin += size
 
     def close(self) -> None:
         """Let go of the ORM's session, after the end of the transaction."""
         if self._session is not None:
             self._session.close()
+
+
+@lru_cache(maxsize=512)
+def _insertion(table: str, width: int, rows: int) -> str:
+    marks = f"({', '.join('?' * width)})"
+    return f"INSERT INTO {table} VALUES {', '.join([marks] * rows)}"
 
 
 class SqliteWriter:

@@ -20,7 +20,7 @@ from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.web.bodies import Limits
-from orderhouse.runtime.web.fastapi_edge import send_refusal
+from orderhouse.runtime.web.fastapi_edge import HouseRoute, send_refusal
 from orderhouse.runtime.web.refusals import (
     Failed,
     HeadersTooLarge,
@@ -42,6 +42,12 @@ class Front:
         """Run `app`: its router is called directly, for everything its middleware would do is done here."""
         app.router.redirect_slashes = False  # One address a thing; and a redirect would trust the caller's Host.
         self._app = app
+        self._direct = {
+            (method, route.path): route
+            for route in app.router.routes
+            if isinstance(route, HouseRoute) and not route.param_convertors
+            for method in route.methods or ()
+        }
         self._limits = limits
 
     def openapi(self) -> dict[str, Any]:
@@ -104,6 +110,12 @@ class Front:
             raise HeadersTooLarge(f"At most {self._limits.header_bytes} bytes of headers.")
         if len(scope["raw_path"]) + len(scope["query_string"]) > self._limits.target_bytes:
             raise TargetTooLong(f"At most {self._limits.target_bytes} bytes.")
+        # Most requests are for a path without ids in it: those routes need not be looked for one by one.
+        route = self._direct.get((scope["method"], scope["path"]))
+        if route is not None:
+            scope.update(route=route, path_params={})
+            await route.handle(scope, receive, send)
+            return
         scope["app"] = self._app
         await self._app.router(scope, receive, send)
 
@@ -135,8 +147,7 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
 def _logged(method: str, scope: Scope, told: dict[str, Any], began: float) -> None:
     route = scope.get("route")
     state = scope["state"]
-    log.info(
-        "request",
+    telemetry.tell_request(
         method=method,
         route=getattr(route, "path", None) or "unknown",
         status=told["status"],
