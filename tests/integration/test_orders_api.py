@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from orderhouse.kernel.pages import cursor_of
+from orderhouse.orders import reads
 from tests.integration.orders_world import House, opened, order
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +138,34 @@ async def test_an_order_goes_where_the_table_says_and_its_history_tells(house: H
         "returned",
     ]
     assert "transitions" not in whole["links"]
+
+
+async def test_the_history_of_an_order_is_paged_however_long_it_is(house: House) -> None:
+    made = await house.order(await house.customer())
+    path, changes = made["links"]["self"], reads.SHOWN + 5
+    for version in range(1, changes + 1):
+        assert (await house("PATCH", path, {"note": f"{version}"}, if_match=f'"{version}"')).status_code == 200
+    shown = (await house("GET", path)).json()
+    assert [one["sequence"] for one in shown["history"]] == list(range(7, changes + 2)), "the latest, in order"
+    told = await house.walked(f"{shown['links']['history']}?limit=20")
+    assert [one["sequence"] for one in told] == list(range(changes + 1, 0, -1))
+    assert told[: reads.SHOWN] == shown["history"][::-1]
+
+
+@pytest.mark.parametrize("before", [2**62, 0, -(2**62)])
+async def test_a_forged_cursor_of_a_history_finds_nothing_it_should_not(house: House, before: int) -> None:
+    made = await house.order(await house.customer())
+    page = await house("GET", f"{made['links']['history']}?cursor={cursor_of('history', before)}")
+    assert [one["sequence"] for one in page.json()["items"]] == ([1] if before > 1 else [])
+
+
+async def test_the_history_of_an_order_is_told_to_who_may_see_the_order(house: House) -> None:
+    made = await house.order(await house.customer())
+    stranger = await house.customer()
+    answer = await house("GET", made["links"]["history"], role="customer", customer=stranger)
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/order_unknown")
+    nothing = await house("GET", f"/v1/orders/{uuid4()}/history")
+    assert (nothing.status_code, nothing.json()["type"]) == (404, "/problems/order_unknown")
 
 
 async def test_of_many_that_race_one_wins_and_no_change_is_lost(house: House) -> None:

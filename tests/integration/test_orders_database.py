@@ -143,7 +143,7 @@ async def test_a_document_taken_anew_has_its_new_lines_and_no_other(orders: Orde
     assert await read(orders, before) == after
     assert after.lines == (OrderLine(1, "A", None, 4, 10**6, 4 * 10**6), OrderLine(2, "A", None, 5, 10**6, 5 * 10**6))
     assert (after.status, after.owner_id, after.note, after.version) == ("returned", "clerk-1", "n", 5)
-    history = await orders.database.read(reads.history, before.id)
+    history = (await orders.database.read(reads.history, before.id))[::-1]
     assert [(one["name"], one["sequence"], one["reason"]) for one in history] == [
         ("OrderPlaced", 1, None),
         ("OrderMoved", 2, "Broken."),

@@ -16,7 +16,7 @@ from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.pages import cursor_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders import reads
-from orderhouse.orders.schemas import ImportedLine, ImportOrder, ListOrders
+from orderhouse.orders.schemas import ImportedLine, ImportOrder, ListHistory, ListOrders
 from orderhouse.orders.wiring import SCHEMA, Orders
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
@@ -158,6 +158,7 @@ async def test_one_order_and_the_log_are_read_by_key(orders: Orders) -> None:
         explaining = Explaining(reading)
         found = reads.page(reading, ListOrders(), BOSS)[0][0]
         assert reads.whole(explaining, found.id, BOSS) is not None
+        assert reads.history_page(explaining, found.id, ListHistory(), BOSS) is not None
         return explaining
 
     explaining = await orders.database.scan(explained)

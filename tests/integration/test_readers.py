@@ -107,12 +107,12 @@ async def test_who_wants_it_fresher_wakes_a_reader_that_rests(place: Place) -> N
         growing = Growing()
         follower = Follower(DirectSource(database), DatabaseSink("r", database, growing.effect), rest_s=60)
         running = asyncio.create_task(follower.run())
-        assert await follower.refresh(max_age_s=0, patience_s=5) > 0
+        assert await follower.refresh(max_age_ms=0, patience_ms=5000) > 0
         await make(database, "tea")
         before = clock.now()
-        assert await follower.refresh(max_age_s=60, patience_s=5) < before, "young enough"
+        assert await follower.refresh(max_age_ms=60_000, patience_ms=5000) < before, "young enough"
         assert await sizes(database) == {"tea": 1}
-        assert await follower.refresh(max_age_s=0, patience_s=5) >= before
+        assert await follower.refresh(max_age_ms=0, patience_ms=5000) >= before
         assert await sizes(database) == {"tea": 2}
         running.cancel()
 
@@ -120,4 +120,4 @@ async def test_who_wants_it_fresher_wakes_a_reader_that_rests(place: Place) -> N
 async def test_what_cannot_be_fresher_in_time_is_told_as_it_is(place: Place) -> None:
     async with opened(place) as database:
         nobody_runs_it = Follower(DirectSource(database), DatabaseSink("r", database, Growing().effect))
-        assert await nobody_runs_it.refresh(max_age_s=1, patience_s=0.01) == 0
+        assert await nobody_runs_it.refresh(max_age_ms=1000, patience_ms=10) == 0

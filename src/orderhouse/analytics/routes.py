@@ -17,8 +17,8 @@ from orderhouse.runtime.web.fastapi_edge import Edge, json_answer, needs
 _AT_ONCE = 2
 """How many queries run at a time: each uses every thread it may."""
 
-_MAX_AGE_S = 0.25
-_PATIENCE_S = 0.5
+_MAX_AGE_MS = 250
+_PATIENCE_MS = 500
 """How fresh figures are, and how long they are waited for; `fresh_as_of` tells when that is not enough."""
 
 
@@ -36,7 +36,7 @@ def routes(edge: Edge, service: SalesService, follower: Follower, directory: Cus
         """Get what was sold between two local days, by day, week, month, customer, user, country or status."""
         async with turn:
             # Taken first: whatever the figures hold, they hold everything up to here.
-            fresh_as_of = await follower.refresh(max_age_s=_MAX_AGE_S, patience_s=_PATIENCE_S)
+            fresh_as_of = await follower.refresh(max_age_ms=_MAX_AGE_MS, patience_ms=_PATIENCE_MS)
             figures = await asyncio.to_thread(service.sales, query)
         if query.by == "customer":
             with_customers(figures["items"], await directory.cards(customers_of(figures["items"])))

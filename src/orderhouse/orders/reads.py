@@ -12,20 +12,21 @@ from orderhouse.orders.contract import Kind
 from orderhouse.orders.errors import FiltersDoNotCombine
 from orderhouse.orders.models import Order, OrderLine
 from orderhouse.orders.repository import COLUMNS, order_of
-from orderhouse.orders.schemas import ListOrders, path_of
+from orderhouse.orders.schemas import ListHistory, ListOrders, path_of
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.transaction import Reading
 
+SHOWN = 50
+"""How much of its history an order is shown with."""
+
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM orders"
+_NO_END = 2**31 - 1
 
 
 def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
     """Return an order with its lines; None when there is none that `caller` may know of."""
-    found = reading.row(f"{_SELECT} WHERE id = :id", id=order_id)
-    if found is None:
-        return None
-    order = order_of(found)
-    if not order.visible_to(caller):
+    order = _visible(reading, order_id, caller)
+    if order is None:
         return None
     lines = reading.rows(
         "SELECT line, sku, description, quantity, unit_price, amount FROM order_lines "
@@ -35,9 +36,21 @@ def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
     return replace(order, lines=tuple(OrderLine(*line) for line in lines))
 
 
-def history(reading: Reading, order_id: UUID) -> list[dict[str, Any]]:
-    """Return what happened to an order, in order, with the reasons that were given."""
-    told = reading.rows("SELECT version, reason FROM order_reasons WHERE order_id = :id", id=order_id)
+def _visible(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
+    found = reading.row(f"{_SELECT} WHERE id = :id", id=order_id)
+    order = order_of(found) if found else None
+    return order if order and order.visible_to(caller) else None
+
+
+def history(reading: Reading, order_id: UUID, *, before: int = _NO_END, limit: int = SHOWN) -> list[dict[str, Any]]:
+    """Return what happened to an order last, latest first, with the reasons that were given."""
+    found = facts.history(reading, order_id, before=before, limit=limit)
+    told = reading.rows(
+        "SELECT version, reason FROM order_reasons WHERE order_id = :id AND version >= :first AND version < :before",
+        id=order_id,
+        first=found[-1].sequence if found else before,
+        before=before,
+    )
     reasons = {row[0]: row[1] for row in told}
     return [
         {
@@ -49,14 +62,29 @@ def history(reading: Reading, order_id: UUID) -> list[dict[str, Any]]:
             "data": fact.data,
             "reason": reasons.get(fact.sequence),
         }
-        for fact in facts.history(reading, order_id)
+        for fact in found
     ]
 
 
 def whole(reading: Reading, order_id: UUID, caller: Principal) -> tuple[Order, list[dict[str, Any]]] | None:
-    """Return an order with its lines and its history; None when there is none that `caller` may know of."""
+    """Return an order with its lines and its latest history, in order; None when `caller` may know of none."""
     order = one(reading, order_id, caller)
-    return (order, history(reading, order_id)) if order else None
+    return (order, history(reading, order_id)[::-1]) if order else None
+
+
+def history_page(
+    reading: Reading, order_id: UUID, wanted: ListHistory, caller: Principal
+) -> tuple[list[dict[str, Any]], str | None] | None:
+    """Return a page of what happened to an order, latest first, and the cursor of the next one; None as `whole`."""
+    if _visible(reading, order_id, caller) is None:
+        return None
+    (before,) = key_of("history", wanted.cursor, int) if wanted.cursor else (_NO_END,)
+    assert isinstance(before, int), "its shape says so"
+    # A cursor can be forged: what no column holds asks for nothing beyond it.
+    found = history(reading, order_id, before=max(0, min(before, _NO_END)), limit=wanted.limit + 1)
+    more = len(found) > wanted.limit
+    shown = found[: wanted.limit]
+    return shown, cursor_of("history", shown[-1]["sequence"]) if more else None
 
 
 class Imported(NamedTuple):
@@ -276,8 +304,10 @@ def summary(order: Order, caller: Principal) -> dict[str, Any]:
 
 def full(order: Order, caller: Principal) -> dict[str, Any]:
     """Return an order whole, as it is known without its history."""
+    said = summary(order, caller)
+    said["links"]["history"] = f"{path_of(order.id)}/history"
     return {
-        **summary(order, caller),
+        **said,
         "note": order.note,
         "lines": [
             {

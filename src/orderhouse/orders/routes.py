@@ -26,6 +26,8 @@ from orderhouse.orders.models import Order
 from orderhouse.orders.schemas import (
     Change,
     ChangeOrder,
+    HistoryPage,
+    ListHistory,
     ListOrders,
     Move,
     MoveOrder,
@@ -92,6 +94,17 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
         if unless == etag(order.version)[1]:
             return Answer(304, (etag(order.version),), b"")
         return json_answer({**reads.full(order, caller), "history": history}, etag(order.version))
+
+    @router.get("/{order_id}/history", response_model=HistoryPage, **needs("orders:read", OrderUnknown, CursorInvalid))
+    async def list_history(order_id: UUID, wanted: Annotated[ListHistory, Query()], caller: Asker) -> Answer:
+        """List what happened to an order, a page at a time, latest first."""
+        found = await database.read(reads.history_page, order_id, wanted, caller)
+        if found is None:
+            raise OrderUnknown
+        items, following = found
+        query = urlencode({"limit": wanted.limit, "cursor": following})
+        links = {"next": f"{path_of(order_id)}/history?{query}"} if following else {}
+        return json_answer({"items": items, "next": following, "links": links})
 
     @router.patch(
         "/{order_id}",

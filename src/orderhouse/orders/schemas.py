@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from orderhouse.kernel import money
 from orderhouse.kernel.clock import Instant, from_text
-from orderhouse.kernel.pages import Cursor
+from orderhouse.kernel.pages import LARGEST_PAGE, USUAL_PAGE, Cursor
 from orderhouse.kernel.text import Line, Lines
 from orderhouse.orders.contract import Kind, Status
 
@@ -207,7 +207,15 @@ class PlacedOut(OrderSummary):
 class OrderOut(PlacedOut):
     """An order, whole."""
 
-    history: list[HistoryOut]
+    history: list[HistoryOut] = Field(description="What happened last, in order; all of it is behind `links.history`.")
+
+
+class HistoryPage(_Schema):
+    """A page of what happened to an order."""
+
+    items: list[HistoryOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+    links: dict[str, Any]
 
 
 class OrderPage(_Schema):
@@ -247,6 +255,15 @@ QueryInstant = Annotated[
 ]
 
 
+class ListHistory(BaseModel):
+    """How much of an order's history."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
+    cursor: Cursor | None = None
+
+
 class ListOrders(BaseModel):
     """Which orders, in which order. At most one of customer, assigned_to, country, kind and external_reference."""
 
@@ -266,5 +283,5 @@ class ListOrders(BaseModel):
         None, description="Only what sales figures count: sales and credits that are not cancelled. Narrows the others."
     )
     sort: Literal["-placed_at", "placed_at"] = Field("-placed_at", description="Latest or earliest first.")
-    limit: int = Field(50, ge=1, le=200, description="How many to a page.")
+    limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
     cursor: Cursor | None = None

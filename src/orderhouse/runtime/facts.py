@@ -46,10 +46,14 @@ def read(log: Reading, after: int, limit: int) -> list[Fact]:
     return [_fact(row) for row in found]
 
 
-def history(log: Reading, aggregate: UUID) -> list[Fact]:
-    """Return all facts of one aggregate, in order."""
+def history(log: Reading, aggregate: UUID, *, before: int, limit: int) -> list[Fact]:
+    """Return up to `limit` facts of one aggregate, the latest ones whose sequence is below `before`, latest first."""
     found = log.rows(
-        f"SELECT {_COLUMNS} FROM facts WHERE aggregate = :aggregate ORDER BY sequence", aggregate=aggregate
+        f"SELECT {_COLUMNS} FROM facts WHERE aggregate = :aggregate AND sequence < :before "
+        "ORDER BY sequence DESC LIMIT :limit",
+        aggregate=aggregate,
+        before=before,
+        limit=limit,
     )
     return [_fact(row) for row in found]
 

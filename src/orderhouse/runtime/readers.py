@@ -102,11 +102,11 @@ class Follower:
             return False
         return True
 
-    async def refresh(self, *, max_age_s: float, patience_s: float) -> Instant:
-        """Return `fresh_as_of`, brought to `max_age_s` ago or less unless that takes longer than `patience_s`."""
-        asked = self._now() - round(max_age_s * 1_000_000)
+    async def refresh(self, *, max_age_ms: int, patience_ms: int) -> Instant:
+        """Return `fresh_as_of`, at most `max_age_ms` old unless that takes longer than `patience_ms`."""
+        asked = self._now() - max_age_ms * 1000
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s), self._fresher:
+            async with asyncio.timeout(patience_ms / 1000), self._fresher:
                 while self.fresh_as_of < asked:
                     self._wanted.set()
                     await self._fresher.wait()
