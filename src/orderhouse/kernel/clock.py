@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Instant = int
 Clock = Callable[[], Instant]
@@ -18,7 +19,13 @@ def now() -> Instant:
 
 def as_text(instant: Instant) -> str:
     """Return `instant` as RFC 3339 text in UTC with all six digits, so that texts sort as instants do."""
-    return (_EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, microseconds = divmod(instant, 1_000_000)
+    return f"{_second(seconds)}.{microseconds:06}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def from_datetime(moment: datetime) -> Instant:

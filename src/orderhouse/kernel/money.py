@@ -5,6 +5,7 @@ from zero, to the minor unit of the currency (ISO 4217). No float ever holds an 
 """
 
 import re
+from functools import lru_cache
 
 SCALE = 1_000_000
 """Millionths: six decimals, the most a price may have."""
@@ -40,6 +41,7 @@ def exact(text: str) -> int:
     return -amount if sign else amount
 
 
+@lru_cache(maxsize=4096)
 def exact_text(amount: int, currency: str) -> str:
     """Return an exact `amount` as decimal text: all its digits, and never fewer than the currency's minor unit has."""
     whole, fraction = divmod(abs(amount), SCALE)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from orderhouse.runtime import facts
+from orderhouse.runtime.database.checkpoints import Checkpointer
 from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable
 from orderhouse.runtime.database.sql import Row, for_sqlite
 from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
@@ -38,7 +39,8 @@ _PRAGMAS = (
     "foreign_keys = ON",
     "temp_store = MEMORY",
     "cache_size = -16384",
-    "wal_autocheckpoint = 4000",
+    # The last resort: checkpoints are made beside the writer.
+    "wal_autocheckpoint = 20000",
 )
 _MOST_ROWS = 64
 """In one statement."""
@@ -155,6 +157,7 @@ class SqliteWriter:
         """Open `file`; `tables` tell which constraint a refused row broke."""
         self._turnstile = Turnstile(file)
         self._connection = connect(file)
+        self._checkpointer = Checkpointer(lambda: connect(file))
         self._uniques = _uniques_of(tables)
         # Made before any transaction: the ORM asks the database about itself first, and ends what it finds open.
         self._orm = self._under_orm()
@@ -174,6 +177,7 @@ class SqliteWriter:
                 raise
             finally:
                 transaction.close()
+        self._checkpointer.committed(self._connection.total_changes)
         return result, transaction.tells
 
     def _session(self) -> Session:
@@ -191,6 +195,7 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the file."""
+        self._checkpointer.close()
         self._connection.close()
         self._turnstile.close()
 

@@ -17,6 +17,7 @@ M = TypeVar("M", bound=BaseModel)
 # Possessive, and content with a string that never ends: a body made to be slow to look at costs what any other does.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_ZEROS = bytes.maketrans(b"0123456789E", b"0000000000e")
 _LONGEST_DETAIL = 200
 _MOST_PARAMETERS = 50
 
@@ -48,9 +49,9 @@ def parsed(body: bytes, limits: Limits) -> Any:
 
 
 def _bounded(body: bytes, limits: Limits) -> None:
-    """Refuse what would be dear to parse. Counting brackets comes first: hardly any request has so many."""
+    """Refuse what would be dear to parse. Counting comes first: hardly any request has so many brackets or digits."""
     many_brackets = body.count(b"[") + body.count(b"{") > limits.depth
-    if not many_brackets and not _large_number(limits.digits).search(body):
+    if not many_brackets and not _may_hold_large_number(body, limits.digits):
         return
     bare = _STRING.sub(b'""', body)
     if _large_number(limits.digits).search(bare):
@@ -60,6 +61,12 @@ def _bounded(body: bytes, limits: Limits) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.depth:
             raise Malformed(f"Nested deeper than {limits.depth} levels.")
+
+
+def _may_hold_large_number(body: bytes, digits: int) -> bool:
+    # What `_large_number` looks for, in a tenth of its time: every digit is a 0, and bytes are searched fast.
+    zeros = body.translate(_ZEROS)
+    return b"0" * (digits + 1) in zeros or b"0e000" in zeros or b"0e+000" in zeros or b"0e-000" in zeros
 
 
 @lru_cache
