@@ -80,17 +80,29 @@ def _importing(told: dict[str, Any]) -> Iterator[str]:
 
 
 def _analytics(told: dict[str, Any]) -> Iterator[str]:
+    projection = told["projection"]
+    kept_up = projection["keeps_up"]
     yield f"## Analytics over {told['documents']:,} documents\n"
     yield f"`python -m bench analytics`, {told['at']}, {told['machine']}.\n"
-    projection = dict(told["projection"])
-    yield f"The projection takes {projection.pop('facts_per_s'):,} facts a second. Milliseconds, medians:\n"
-    yield "| | projection, to JSON bytes | SQLite, live | SQLite, rollup | PostgreSQL, live | PostgreSQL, rollup |"
+    yield (
+        f"The projection, with its default settings, was filled with {projection['facts_per_s']:,} facts a second, the "
+        f"making of them included. Then {kept_up['orders_per_s']:,} orders a second were told, and a tenth as many "
+        f"moves of earlier ones, while figures were asked for: the oldest fact was {kept_up['median_lag_s']} s late "
+        f"(median; at most {kept_up['max_lag_s']} s), and the projection was busy {kept_up['busy']:.0%} of the time. "
+        f"The whole process had {projection['process_mb']} MB.\n"
+    )
+    yield "Milliseconds: median (min–max). The projection's are to the answer's JSON bytes, the others' to the rows.\n"
+    yield "| | projection | SQLite, live | SQLite, rollup | PostgreSQL, live | PostgreSQL, rollup |"
     yield "|---|---|---|---|---|---|"
-    for name, ms in projection.items():
+    for name, ms in projection["ms"].items():
         cells = [
-            told[database].get(f"{kind}: {name}", "")
+            _spread(told[database].get(f"{kind}: {name}"))
             for database in ("sqlite", "postgresql")
             for kind in ("live", "rollup")
         ]
-        yield f"| {name} | **{ms}** | {' | '.join(map(str, cells))} |"
+        yield f"| {name} | **{_spread(ms)}** | {' | '.join(cells)} |"
     yield ""
+
+
+def _spread(ms: dict[str, float] | None) -> str:
+    return f"{ms['median']:,.1f} ({ms['min']:,.1f}–{ms['max']:,.1f})" if ms else ""

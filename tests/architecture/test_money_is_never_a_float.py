@@ -20,7 +20,7 @@ SECONDS = {
     ("orders/importers/driver.py", "seconds"),
     ("orders/importers/driver.py", "began"),
     ("orders/importers/driver.py", "random.uniform"),
-    ("analytics/wiring.py", "rest_s"),
+    ("analytics/wiring.py", "REST_S"),
 }
 
 

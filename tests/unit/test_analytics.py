@@ -121,6 +121,18 @@ def test_days_weeks_and_months_come_without_gaps_and_edges_count_the_range_only(
     assert [(item["key"], item["orders"]) for item in months["items"]] == [("2011-04", 1), ("2011-05", 3)]
 
 
+def test_a_day_that_a_zone_left_out_sold_nothing(projection: Projection, log: Log) -> None:
+    # Samoa went over the date line: 2011-12-29 was followed by 2011-12-31.
+    log.place("1", "2011-12-30T09:59:59+00:00")
+    log.place("2", "2011-12-30T10:00:00+00:00")
+    gone = date(2011, 12, 30)
+    apia = {"time_zone": "Pacific/Apia", "currency": "GBP"}
+    for by in ("day", "month", "country"):
+        assert asked(projection, log.facts, by=by, **apia, **{"from": gone, "to": gone})["totals"]["net"] == "0.00"
+    around = asked(projection, log.facts, **apia, **{"from": date(2011, 12, 29), "to": date(2011, 12, 31)})
+    assert [item["net"] for item in around["items"]] == ["1.00", "0.00", "2.00"]
+
+
 def test_ranked_cuts_fall_by_net_and_what_has_no_key_is_unassigned(projection: Projection, log: Log) -> None:
     for country, amount in (("A", "1"), ("B", "5"), ("C", "3"), (None, "2"), ("B", "1")):
         log.place(amount, country=country)
@@ -188,8 +200,8 @@ def test_effect_and_position_are_kept_together_or_not_at_all(
     log.place("1")
     made = _Changes.make
 
-    def killed(self: _Changes, cursor: Any) -> None:
-        made(self, cursor)
+    def killed(self: _Changes, *given: Any) -> None:
+        made(self, *given)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -200,6 +212,46 @@ def test_effect_and_position_are_kept_together_or_not_at_all(
     again = Projection(tmp_path / "analytics.duckdb", memory_mb=64)
     assert again.position() == 0
     assert asked(again, log.facts)["totals"]["orders"] == 1
+
+
+def test_words_first_met_in_what_is_undone_are_met_anew(
+    projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orderhouse.analytics.projection import _Changes
+
+    made = _Changes.make
+
+    def failing(self: _Changes, *given: Any) -> None:
+        made(self, *given)
+        raise OSError
+
+    log.place("1", country="Malta")
+    with monkeypatch.context() as patched:
+        patched.setattr(_Changes, "make", failing)
+        with pytest.raises(OSError):
+            projection.apply(log.facts)
+    # The same position holds something else now, so that a code remembered wrongly would name the wrong country.
+    other = Log()
+    for amount, country in (("2", "France"), ("3", "Malta"), ("4", None)):
+        other.place(amount, country=country)
+    told = asked(projection, other.facts, by="country")
+    assert {item["key"]: item["net"] for item in told["items"]} == {"France": "2.00", "Malta": "3.00"}
+    assert told["unassigned"]["net"] == "4.00"
+
+
+def test_more_words_than_are_remembered_keep_their_codes(
+    projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderhouse.analytics.projection._REMEMBERED", 3)
+    for turn in range(3):
+        for n in range(8):
+            log.place(str(n + 1), owner_id=f"clerk-{n}")
+        projection.apply(log.facts)
+        assert len(projection._words._known["owner"]) <= 3 + 8, turn
+    told = asked(projection, log.facts, by="user")
+    assert [(item["key"], item["net"]) for item in told["items"]] == [
+        (f"clerk-{n}", f"{3 * (n + 1)}.00") for n in reversed(range(8))
+    ]
 
 
 @pytest.mark.parametrize("spoil", ["deleted", "damaged", "another version"])

@@ -1,20 +1,26 @@
 """The projection: every document as one narrow row in a DuckDB file, filled by the orders' facts.
 
-Only the serving process opens the file. Effects and position are committed together, so a kill anywhere loses and
-doubles nothing; a file that is deleted, damaged or of another version is made anew from the facts.
+A word that many documents share (a customer, a status) is kept once, and rows hold its code: grouping goes by small
+integers, and only the cells of an answer are turned into words. Only the serving process opens the file. Effects and
+position are committed together, so a kill anywhere loses and doubles nothing; a file that is deleted, damaged or of
+another version is made anew from the facts.
 """
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 import structlog
 
 from orderhouse.analytics.errors import FactsMissing
 from orderhouse.analytics.zones import DAY, LocalDays
 from orderhouse.kernel import money
+from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.events import Fact
 from orderhouse.orders import contract
 
@@ -23,33 +29,41 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the file's tables: another one is not mended but made anew."""
 
-_TYPES = {
-    "order_id": "UUID",
+_WORDS = {
     "kind": "VARCHAR",
     "status": "VARCHAR",
     "currency": "VARCHAR",
     "customer": "UUID",
     "owner": "VARCHAR",
     "country": "VARCHAR",
+}
+"""Columns that hold codes, and what the words of each are."""
+
+_TYPES = {
+    "order_id": "UUID",
+    "kind": "UTINYINT",
+    "status": "UTINYINT",
+    "currency": "UTINYINT",
+    "customer": "UINTEGER",
+    "owner": "UINTEGER",
+    "country": "UINTEGER",
     "placed_at": "BIGINT",
     "amount": "BIGINT",
 }
-_COLUMNS = ", ".join(_TYPES)
 
-KEYS = {"customer": "customer::VARCHAR", "user": "owner", "country": "country", "status": "status"}
+KEYS = {"customer": "customer", "user": "owner", "country": "country", "status": "status"}
 """Cuts and the column each goes by."""
 
-_FIGURES = """
-    count(*) FILTER (kind = 'sale') AS orders,
-    count(*) FILTER (kind = 'credit') AS credits,
-    coalesce(sum(amount) FILTER (kind = 'sale'), 0) AS gross,
-    coalesce(sum(amount) FILTER (kind = 'credit'), 0) AS credit_total,
-    coalesce(sum(amount) FILTER (kind = 'adjustment'), 0) AS adjustments
-"""
-_COUNTED = "placed_at >= $begin AND placed_at < $end AND currency = $currency AND status <> 'cancelled'"
+_EPOCH = date(1970, 1, 1).toordinal()
+
+_REMEMBERED = 20_000
+"""How many words of a column are remembered with their codes; the file knows them all."""
+
+_ARRAY_BITS = 18
+"""How many bits of codes are summed in an array rather than in a hash table: twice as fast, for 10 MB at most."""
 
 Cell = tuple[str | None, int, int, int, int, int]
 """A key, then orders, credits, gross, credit_total and adjustments; amounts in exact millionths."""
@@ -70,10 +84,15 @@ class Projection:
             "threads": threads,
             "temp_directory": str(file.with_suffix(".spill")),
             "preserve_insertion_order": False,
+            "perfect_ht_threshold": _ARRAY_BITS,
         }
         self._writing = threading.Lock()
         self._connection = self._opened()
         self._position = int(self._rows("SELECT position FROM progress")[0][0])
+        self._words = _Words()
+        # The words that figures are told by are in every file from its first moment, and no code ever changes.
+        self._kinds = dict(self._rows("SELECT word, code FROM kind_words"))
+        self._cancelled = self._code("status", "cancelled")
 
     def _opened(self) -> "duckdb.DuckDBPyConnection":
         # A fifth of a second and 30 MB: only who serves analytics pays for it.
@@ -96,11 +115,7 @@ class Projection:
         self._file.unlink(missing_ok=True)
         self._file.with_name(f"{self._file.name}.wal").unlink(missing_ok=True)
         connection = duckdb.connect(str(self._file), config=self._settings)
-        columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
-        connection.execute(
-            f"BEGIN; CREATE TABLE documents ({columns}); CREATE TABLE progress (position BIGINT, version INTEGER); "
-            f"INSERT INTO progress VALUES (0, {_VERSION}); COMMIT"
-        )
+        connection.execute(f"BEGIN; {_schema()}; COMMIT")
         return connection
 
     def position(self) -> int:
@@ -123,10 +138,11 @@ class Projection:
             cursor = self._connection.cursor()
             cursor.execute("BEGIN")
             try:
-                changes.make(cursor)
+                changes.make(cursor, self._words)
                 cursor.execute("UPDATE progress SET position = $1", [new[-1].position])
                 cursor.execute("COMMIT")
             except BaseException:
+                self._words.forget()
                 cursor.execute("ROLLBACK")
                 raise
             finally:
@@ -135,43 +151,53 @@ class Projection:
 
     def currencies(self, days: LocalDays) -> list[str]:
         """Return every currency there is in a range."""
+        known = dict(self._rows("SELECT code, word FROM currency_words"))
+        # Most shops have one: then the first document found says that it is there.
+        looked_for = "1" if len(known) == 1 else "DISTINCT currency"
         found = self._rows(
-            "SELECT DISTINCT currency FROM documents WHERE placed_at >= $begin AND placed_at < $end "
-            "AND status <> 'cancelled' ORDER BY 1",
+            f"SELECT {looked_for} FROM documents WHERE placed_at >= $begin AND placed_at < $end "
+            f"AND status <> $cancelled LIMIT {len(known)}",
             begin=days.begin,
             end=days.end,
+            cancelled=self._cancelled,
         )
-        return [row[0] for row in found]
+        return list(known.values()) if found and len(known) == 1 else sorted(known[code] for (code,) in found)
 
     def by_day(self, days: LocalDays, currency: str) -> list[tuple[int, int, int, int, int, int]]:
         """Return a row for each local day with documents: days after 1970, then the figures of a Cell."""
-        # The zone's clock as integers: telling every row's day by a calendar would cost ten times the rest.
-        changes = " ".join(f"WHEN placed_at < {stretch.end} THEN {stretch.offset}" for stretch in days.stretches[:-1])
-        last = days.stretches[-1].offset
-        offset = f"CASE {changes} ELSE {last} END" if changes else str(last)
-        # A million days earlier, so that the division is of positive numbers for every year.
-        day = f"(placed_at + {offset} + {1_000_000 * DAY}) // {DAY} - 1000000"
+        # The zone's clock as integers: telling every row's day by a calendar would cost ten times the rest. Each
+        # stretch between two changes of the clock is a pass of its own, over its own rows and with one offset.
+        # Days are counted from a little before the range, so that every division is of positive numbers.
+        zero = days.first.toordinal() - _EPOCH - 2
+        passes = [
+            self._sums(
+                f"(placed_at + {stretch.offset - zero * DAY}) // {DAY}",
+                "day",
+                max(stretch.begin, days.begin),
+                min(stretch.end, days.end),
+            )
+            for stretch in days.stretches
+            if stretch.begin < days.end and stretch.end > days.begin
+        ]
+        if not passes:  # A day that a zone left out when it went over the date line.
+            return []
         return self._rows(
-            f"SELECT {day} AS day, {_FIGURES} FROM documents WHERE {_COUNTED} GROUP BY day ORDER BY day",
-            begin=days.begin,
-            end=days.end,
-            currency=currency,
+            f"SELECT {zero} + day, {self._figures()} FROM ({' UNION ALL '.join(passes)}) GROUP BY day ORDER BY day",
+            **self._counted(currency),
         )
 
     def by_key(self, cut: str, days: LocalDays, currency: str, limit: int) -> tuple[list[Cell], Cell, Cell]:
         """Return the cells of falling net up to `limit`, the cell of what has no key, and the sum of all."""
+        sums = self._sums(KEYS[cut], "code", days.begin, days.end)
         found = self._rows(
-            f"WITH cells AS MATERIALIZED (SELECT {KEYS[cut]} AS key, {_FIGURES} FROM documents "
-            f"WHERE {_COUNTED} GROUP BY key) "
-            "SELECT 0 AS part, key, orders, credits, gross, credit_total, adjustments FROM ("
-            "SELECT * FROM cells WHERE key IS NOT NULL AND orders + credits > 0 "
-            "ORDER BY gross + credit_total DESC, key LIMIT $limit) "
-            "UNION ALL SELECT 1, NULL, orders, credits, gross, credit_total, adjustments FROM cells WHERE key IS NULL "
+            f"WITH cells AS MATERIALIZED (SELECT code, {self._figures()} FROM ({sums}) GROUP BY code) "
+            "SELECT 0 AS part, word, orders, credits, gross, credit_total, adjustments FROM ("
+            f"SELECT word::VARCHAR AS word, cells.* FROM cells JOIN {KEYS[cut]}_words AS words USING (code) "
+            "WHERE orders + credits > 0 ORDER BY gross + credit_total DESC, word LIMIT $limit) "
+            "UNION ALL SELECT 1, NULL, orders, credits, gross, credit_total, adjustments FROM cells WHERE code IS NULL "
             "UNION ALL SELECT 2, NULL, sum(orders), sum(credits), sum(gross), sum(credit_total), sum(adjustments) "
             "FROM cells",
-            begin=days.begin,
-            end=days.end,
-            currency=currency,
+            **self._counted(currency),
             limit=limit,
         )
         items: list[Cell] = []
@@ -185,6 +211,35 @@ class Projection:
                 items.append(cell)
         items.sort(key=lambda cell: (-(cell[3] + cell[4]), cell[0]))
         return items, others.get(1, EMPTY), others.get(2, EMPTY)
+
+    def _sums(self, key: str, name: str, begin: Instant, end: Instant) -> str:
+        """Return one pass over the documents of a time that count: how many of each `key` and kind, and their sum."""
+        return (
+            f"SELECT {key} AS {name}, kind, count(*) AS n, sum(amount) AS amount FROM documents "
+            f"WHERE placed_at >= {begin} AND placed_at < {end} AND currency = $currency AND status <> $cancelled "
+            f"GROUP BY {name}, kind"
+        )
+
+    def _figures(self) -> str:
+        """Return the figures of a Cell from such sums."""
+        sale, credit, adjustment = (f"kind = {self._kinds[kind]}" for kind in ("sale", "credit", "adjustment"))
+        return ", ".join(
+            f"coalesce(sum({what}) FILTER ({kind}), 0) AS {name}"
+            for what, kind, name in (
+                ("n", sale, "orders"),
+                ("n", credit, "credits"),
+                ("amount", sale, "gross"),
+                ("amount", credit, "credit_total"),
+                ("amount", adjustment, "adjustments"),
+            )
+        )
+
+    def _counted(self, currency: str) -> dict[str, object]:
+        return {"currency": self._code("currency", currency), "cancelled": self._cancelled}
+
+    def _code(self, column: str, word: str) -> int | None:
+        found = self._rows(f"SELECT code FROM {column}_words WHERE word = $word", word=word)
+        return int(found[0][0]) if found else None
 
     def _rows(self, sql: str, **values: object) -> list[Any]:
         cursor = self._connection.cursor()
@@ -204,13 +259,59 @@ def _has_tables(connection: "duckdb.DuckDBPyConnection") -> bool:
     return bool(found.fetchall()[0][0] == 2)
 
 
+def _schema() -> str:
+    tables = [
+        f"CREATE TABLE documents ({', '.join(f'{name} {kind}' for name, kind in _TYPES.items())})",
+        *(f"CREATE TABLE {column}_words (code {_TYPES[column]}, word {kind})" for column, kind in _WORDS.items()),
+        *(
+            f"INSERT INTO {column}_words VALUES {', '.join(f'({code}, {word!r})' for code, word in enumerate(words))}"
+            for column, words in (("kind", contract.KINDS), ("status", contract.STATUSES))
+        ),
+        "CREATE TABLE progress (position BIGINT, version INTEGER)",
+        f"INSERT INTO progress VALUES (0, {_VERSION})",
+    ]
+    return "; ".join(tables)
+
+
+class _Words:
+    """The codes of words: from 0, in the order in which the file first met them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, int]] = {column: {} for column in _WORDS}
+
+    def forget(self) -> None:
+        """Ask the file again: codes that were given in a transaction that is undone are none."""
+        for known in self._known.values():
+            known.clear()
+
+    def codes(self, cursor: "duckdb.DuckDBPyConnection", column: str, words: Iterable[str | None]) -> list[int | None]:
+        """Return the code of each word, None for none; a word that is new gets one, within this transaction."""
+        known = self._known[column]
+        if len(known) > _REMEMBERED:
+            known.clear()
+        wanted = list(words)
+        missing = [word for word in dict.fromkeys(wanted) if word is not None and word not in known]
+        if missing:
+            table, types = f"{column}_words", {"word": _WORDS[column]}
+            found = cursor.execute(
+                f"SELECT word::VARCHAR, code FROM {table} WHERE word IN ({_from_json(types)})", [_json(word=missing)]
+            )
+            known.update(found.fetchall())
+            new = [word for word in missing if word not in known]
+            ((first,),) = cursor.execute(f"SELECT count(*) FROM {table}").fetchall()
+            given = dict(zip(new, count(first), strict=False))
+            _insert(cursor, table, {"code": _TYPES[column], **types}, code=given.values(), word=given)
+            known.update(given)
+        return [None if word is None else known[word] for word in wanted]
+
+
 class _Changes:
     """What a batch of facts comes to: rows that are new or replaced, and what changes on others."""
 
     def __init__(self) -> None:
-        self._rows: dict[UUID, dict[str, object]] = {}
+        self._rows: dict[UUID, dict[str, Any]] = {}
         self._replaced: set[UUID] = set()
-        self._changed: dict[UUID, dict[str, object]] = {}
+        self._changed: dict[str, dict[UUID, Any]] = {"status": {}, "owner": {}}
 
     @classmethod
     def of(cls, facts: Iterable[Fact]) -> "_Changes":
@@ -218,48 +319,51 @@ class _Changes:
         changes = cls()
         for fact in facts:
             if fact.name in (contract.PLACED, contract.REPLACED):
-                changes._rows[fact.aggregate] = _row(fact.aggregate, fact.data)
-                changes._changed.pop(fact.aggregate, None)
-                if fact.name == contract.REPLACED:
-                    changes._replaced.add(fact.aggregate)
+                changes._put(fact)
             elif fact.name == contract.MOVED:
                 changes._set(fact.aggregate, "status", fact.data["to"])
             elif fact.name == contract.ASSIGNED:
                 changes._set(fact.aggregate, "owner", fact.data["owner_id"])
         return changes
 
-    def _set(self, order: UUID, column: str, value: object) -> None:
-        target = self._rows.get(order)
-        if target is None:
-            target = self._changed.setdefault(order, {})
-        target[column] = value
+    def _put(self, fact: Fact) -> None:
+        self._rows[fact.aggregate] = _row(fact.aggregate, fact.data)
+        if fact.name == contract.REPLACED:
+            self._replaced.add(fact.aggregate)
+            for changed in self._changed.values():
+                changed.pop(fact.aggregate, None)
 
-    def make(self, cursor: "duckdb.DuckDBPyConnection") -> None:
+    def _set(self, order: UUID, column: str, value: Any) -> None:
+        row = self._rows.get(order)
+        if row is None:
+            self._changed[column][order] = value
+        else:
+            row[column] = value
+
+    def make(self, cursor: "duckdb.DuckDBPyConnection", words: _Words) -> None:
         """Make them within a transaction."""
         if self._replaced:
-            cursor.execute(
-                "DELETE FROM documents WHERE order_id IN (SELECT unnest($1::UUID[]))",
-                [[str(order) for order in self._replaced]],
-            )
+            gone = f"DELETE FROM documents WHERE order_id IN ({_from_json({'order_id': 'UUID'})})"
+            cursor.execute(gone, [_json(order_id=self._replaced)])
         if self._rows:
-            source = ", ".join(f"unnest(${n}::{kind}[])" for n, kind in enumerate(_TYPES.values(), 1))
-            columns = [[row[name] for row in self._rows.values()] for name in _TYPES]
-            cursor.execute(f"INSERT INTO documents ({_COLUMNS}) SELECT {source}", columns)
-        for column in ("status", "owner"):
-            changed = [(str(order), new[column]) for order, new in self._changed.items() if column in new]
+            columns = dict(zip(_TYPES, zip(*(row.values() for row in self._rows.values()), strict=True), strict=True))
+            codes = {column: words.codes(cursor, column, columns[column]) for column in _WORDS}
+            _insert(cursor, "documents", _TYPES, **{**columns, **codes})
+        for column, changed in self._changed.items():
             if changed:
                 # The ids go up with time, so the join passes over row groups that cannot hold them.
                 cursor.execute(
-                    f"UPDATE documents SET {column} = new.value FROM "
-                    "(SELECT unnest($1::UUID[]) AS order_id, unnest($2::VARCHAR[]) AS value) AS new "
+                    f"UPDATE documents SET {column} = new.value "
+                    f"FROM ({_from_json({'order_id': 'UUID', 'value': _TYPES[column]})}) AS new "
                     "WHERE documents.order_id = new.order_id",
-                    [list(values) for values in zip(*changed, strict=True)],
+                    [_json(order_id=changed, value=words.codes(cursor, column, changed.values()))],
                 )
 
 
-def _row(order: UUID, data: Mapping[str, Any]) -> dict[str, object]:
+def _row(order: UUID, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a document, in the order of the table."""
     return {
-        "order_id": str(order),
+        "order_id": order,
         "kind": data["kind"],
         "status": data["status"],
         "currency": data["currency"],
@@ -269,3 +373,21 @@ def _row(order: UUID, data: Mapping[str, Any]) -> dict[str, object]:
         "placed_at": data["placed_at"],
         "amount": money.exact(data["amount"]),
     }
+
+
+def _insert(
+    cursor: "duckdb.DuckDBPyConnection", table: str, types: Mapping[str, str], **columns: Iterable[object]
+) -> None:
+    cursor.execute(f"INSERT INTO {table} {_from_json(types)}", [_json(**columns)])
+
+
+# Column by column in one JSON text: the driver takes that twice as fast as lists, whose every value it looks at.
+def _json(**columns: Iterable[object]) -> str:
+    return orjson.dumps({name: list(values) for name, values in columns.items()}).decode()
+
+
+def _from_json(types: Mapping[str, str]) -> str:
+    """Return the query whose rows `_json` holds, as its one parameter."""
+    shape = orjson.dumps({name: [kind] for name, kind in types.items()}).decode()
+    columns = ", ".join(f"unnest(given.{name}) AS {name}" for name in types)
+    return f"SELECT {columns} FROM (SELECT from_json($1, '{shape}') AS given)"

@@ -13,7 +13,7 @@ from orderhouse.analytics.schemas import PERIODS, RANKED, SalesQuery
 from orderhouse.analytics.zones import LocalDays
 from orderhouse.customers.contract import CustomerCard
 from orderhouse.kernel import clock, money
-from orderhouse.kernel.clock import Clock
+from orderhouse.kernel.clock import Clock, Instant
 from orderhouse.orders.contract import STATUSES
 
 _TEN_YEARS = 3653
@@ -166,10 +166,13 @@ def _figures(cell: Cell, currency: str) -> Figures:
 def _link(by: str, begin: int, end: int, key: str, currency: str | None) -> str:
     """Return the address of the list of the orders a cell counts."""
     query = {
-        "placed_from": clock.as_text(begin),
-        "placed_to": clock.as_text(end),
         **({FILTERS[by]: key} if by in FILTERS else {}),
         **({"currency": currency} if currency else {}),
         "counted": "true",
     }
-    return f"/v1/orders?{urlencode(query)}"
+    return f"/v1/orders?placed_from={_quoted(begin)}&placed_to={_quoted(end)}&{urlencode(query)}"
+
+
+def _quoted(instant: Instant) -> str:
+    # What urlencode would make of it, for a quarter of the time: a year by day has seven hundred.
+    return clock.as_text(instant).replace(":", "%3A")

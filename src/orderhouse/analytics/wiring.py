@@ -14,6 +14,11 @@ from orderhouse.customers.contract import CustomerDirectory
 from orderhouse.runtime.readers import Follower, Source
 from orderhouse.runtime.web.fastapi_edge import Edge
 
+# A commit of the file costs the same for one fact and for a thousand, and the disk is the orders' as well. Who asks for
+# figures wakes the follower, so a rest makes nothing stale that anybody sees.
+BATCH = 2000
+REST_S = 0.75
+
 
 @dataclass(frozen=True, slots=True)
 class Analytics:
@@ -28,9 +33,7 @@ class Analytics:
     def opened(cls, file: Path, source: Source, *, time_zone: str, memory_mb: int, threads: int) -> "Analytics":
         """Open `file`, to be filled from `source`, the orders' log."""
         projection = Projection(file, memory_mb=memory_mb, threads=threads)
-        # A commit of the file costs the same for one fact and for a thousand, and the disk is the orders' as well. Who
-        # asks for figures wakes the follower, so a rest makes nothing stale that anybody sees.
-        follower = Follower(source, ProjectionSink(projection), batch=2000, rest_s=0.75)
+        follower = Follower(source, ProjectionSink(projection), batch=BATCH, rest_s=REST_S)
         return cls(projection, SalesService(projection, time_zone), follower)
 
     def routes(self, edge: Edge, directory: CustomerDirectory) -> APIRouter:
