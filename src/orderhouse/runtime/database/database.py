@@ -133,13 +133,16 @@ class PostgresDatabase(Database):
     """A schema of its own in PostgreSQL."""
 
     dialect = "postgresql"
+    _LANES = 2
 
     def __init__(self, context: str, place: PostgresPlace, refusals: Mapping[str, type[Refusal]], bound: int) -> None:
         """Be at `place`; connections are made when they are needed."""
         super().__init__(context)
-        self._writer = PostgresWriter(place)
+        self._writers = [PostgresWriter(place) for _ in range(self._LANES)]
         self._readers = PostgresReaders(place)
-        self._writing = TaskLane(self._writer.perform, bound=bound, refusals=refusals, told=self._ring)
+        self._writing = TaskLane(
+            [writer.perform for writer in self._writers], bound=bound, refusals=refusals, told=self._ring
+        )
 
     @property
     def _lane(self) -> Lane:
@@ -156,7 +159,8 @@ class PostgresDatabase(Database):
     async def close(self) -> None:
         """Write what still waits, and let go of every connection."""
         await self._writing.close()
-        await self._writer.close()
+        for writer in self._writers:
+            await writer.close()
         await self._readers.close()
 
 

@@ -21,6 +21,9 @@ R = TypeVar("R")
 MOST_AT_ONCE = 256
 """How many things one transaction decides at most: enough that a commit is shared, few enough that it stays short."""
 
+_WORTH_ANOTHER = 8
+"""How many are worth a transaction of their own while another one is under way."""
+
 _KEPT_MEANWHILE = "answers_pkey"
 
 
@@ -43,13 +46,10 @@ _Settled = list[tuple["asyncio.Future[list[Any]]", "list[Any] | BaseException"]]
 
 
 class Lane:
-    """A bounded queue of writes before one connection. Subclasses say where it runs."""
+    """A bounded queue of writes before a connection. Subclasses say where it runs."""
 
-    def __init__(
-        self, perform: Perform, *, bound: int, refusals: Mapping[str, type[Refusal]], told: Callable[[], None]
-    ) -> None:
-        """Write through `perform`; `refusals` say what a broken constraint means; `told` is called after facts were."""
-        self._perform = perform
+    def __init__(self, *, bound: int, refusals: Mapping[str, type[Refusal]], told: Callable[[], None]) -> None:
+        """Hold up to `bound`; `refusals` say what a broken constraint means; `told` is called after facts were."""
         self._bound = bound
         self._refusals = refusals
         self._told = told
@@ -81,17 +81,17 @@ class Lane:
         self._waiting.extendleft(reversed(left))
         return taken
 
-    async def _serve(self, taken: list[_Waiting]) -> _Settled:
+    async def _serve(self, taken: list[_Waiting], perform: Perform) -> _Settled:
         work = taken[0].work
         asked = [one for waiting in taken for one in waiting.asked]
         try:
-            outcomes: list[Any] = await self._once(work, asked)
+            outcomes: list[Any] = await self._once(work, asked, perform)
         except DatabaseUnavailable as error:
             return [(waiting.answered, error) for waiting in taken]
         except Exception as error:  # noqa: BLE001 - whatever it was, one by one shows whose it is
             if len(asked) == 1:
                 return [(taken[0].answered, error)]
-            outcomes = [await self._alone(work, one) for one in asked]
+            outcomes = [await self._alone(work, one, perform) for one in asked]
         settled: _Settled = []
         for waiting in taken:
             own, outcomes = outcomes[: len(waiting.asked)], outcomes[len(waiting.asked) :]
@@ -99,10 +99,10 @@ class Lane:
             settled.append((waiting.answered, failed or own))
         return settled
 
-    async def _once(self, work: Work[Any, Any], asked: Sequence[Any]) -> list[Any]:
+    async def _once(self, work: Work[Any, Any], asked: Sequence[Any], perform: Perform) -> list[Any]:
         for attempt in range(3):
             try:
-                outcomes, told = await self._perform(lambda tx: list(work(tx, asked)))
+                outcomes, told = await perform(lambda tx: list(work(tx, asked)))
             except ConstraintBroken as broken:
                 if len(asked) == 1 and broken.name == _KEPT_MEANWHILE and attempt < 2:
                     continue  # Another process answered this very request meanwhile: now its answer is there to see.
@@ -114,9 +114,9 @@ class Lane:
             return outcomes
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _alone(self, work: Work[Any, Any], one: Any) -> Any:
+    async def _alone(self, work: Work[Any, Any], one: Any, perform: Perform) -> Any:
         try:
-            return (await self._once(work, [one]))[0]
+            return (await self._once(work, [one], perform))[0]
         except Exception as error:  # noqa: BLE001 - it is told to the one it belongs to
             return error
 
@@ -132,33 +132,43 @@ def _answer(settled: _Settled) -> None:
 
 
 class TaskLane(Lane):
-    """A lane that is a task in the event loop, for a driver that waits there."""
+    """Lanes that are tasks in the event loop, one for each connection of a driver that waits there.
 
-    def __init__(self, perform: Perform, **more: Any) -> None:
-        """Write through `perform`."""
-        super().__init__(perform, **more)
-        self._task: asyncio.Task[None] | None = None
+    While one of them waits for its commit, another decides and writes what came meanwhile.
+    """
+
+    def __init__(self, performs: Sequence[Perform], **more: Any) -> None:
+        """Write through each of `performs`."""
+        super().__init__(**more)
+        self._performs = performs
+        self._tasks: list[asyncio.Task[None]] = []
+        self._busy = 0
         self._something = asyncio.Event()
 
     def _wake(self) -> None:
         self._something.set()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="lane")
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._run(one), name="lane") for one in self._performs]
 
-    async def _run(self) -> None:
+    async def _run(self, perform: Perform) -> None:
         while not self._closed or self._waiting:
-            if not self._waiting:
+            # Beside another lane's transaction, one of its own is worth it for some, not for the first that comes.
+            if len(self._waiting) < (_WORTH_ANOTHER if self._busy and not self._closed else 1):
                 self._something.clear()
                 await self._something.wait()
                 continue
-            _answer(await self._serve(self._taken()))
+            self._busy += 1
+            try:
+                _answer(await self._serve(self._taken(), perform))
+            finally:
+                self._busy -= 1
+                self._something.set()
 
     async def close(self) -> None:
         """Write what still waits, and end."""
         self._closed = True
         self._something.set()
-        if self._task is not None:
-            await self._task
+        await asyncio.gather(*self._tasks)
 
 
 class ThreadLane(Lane):
@@ -166,7 +176,8 @@ class ThreadLane(Lane):
 
     def __init__(self, perform: Perform, **more: Any) -> None:
         """Write through `perform`, which never really waits."""
-        super().__init__(perform, **more)
+        super().__init__(**more)
+        self._perform = perform
         self._something = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -186,7 +197,7 @@ class ThreadLane(Lane):
                 self._something.wait()
                 self._something.clear()
                 continue
-            self._loop.call_soon_threadsafe(_answer, _driven(self._serve(self._taken())))
+            self._loop.call_soon_threadsafe(_answer, _driven(self._serve(self._taken(), self._perform)))
 
     async def close(self) -> None:
         """Write what still waits, and end."""
