@@ -35,6 +35,7 @@ def up(
 
     from orderhouse.assembly import data_folder, one_process, places
     from orderhouse.runtime import telemetry
+    from orderhouse.runtime.web.protocol import Protocol
 
     with _told():
         settings = loaded(host=host, port=port)
@@ -48,7 +49,7 @@ def up(
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="on",
                 access_log=False,
