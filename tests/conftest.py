@@ -85,9 +85,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     said = []
     if not os.environ.get("ORDERHOUSE_REAL_DATA"):
         said.append("real data: the slice in tests/data (ORDERHOUSE_REAL_DATA names no folder)")
-    skipped = len(terminalreporter.stats.get("skipped", []))
+    skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
-        said.append(f"NOT RUN: {skipped} tests were skipped")
+        reasons = sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped})
+        said.append(f"NOT RUN: {len(skipped)} tests were skipped: {'; '.join(reasons)}")
     terminalreporter.write_line("; ".join(said) or "everything was run, on all of the real data")
 
 

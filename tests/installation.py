@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench import servers
 from bench.servers import Product
+from orderhouse.runtime.tokens import SigningKeys
 
 
 class Installation:
@@ -20,3 +21,7 @@ class Installation:
     @property
     def environment(self) -> dict[str, str]:
         return servers.environment(self.folder, self.database_url)
+
+    def token(self) -> str:
+        """Return an owner's token, as the command line prints it, once the product has made its keys."""
+        return SigningKeys(self.folder / "keys").issue("operator", "owner", minutes=600)

@@ -13,8 +13,8 @@ import pytest
 
 from bench import servers
 from bench.talk import call
-from tests.bars.conftest import Installation
 from tests.bars.counts import count
+from tests.installation import Installation
 
 pytestmark = pytest.mark.timeout(3600)
 

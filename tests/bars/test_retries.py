@@ -16,8 +16,8 @@ from bench.servers import Product
 from orderhouse.runtime import once
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
-from tests.bars.conftest import Installation
 from tests.bars.counts import count
+from tests.installation import Installation
 from tests.integration import things
 from tests.integration.orders_world import House, order
 

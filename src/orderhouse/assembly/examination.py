@@ -45,6 +45,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     writable = os.access(folder, os.W_OK)
     yield f"data folder {folder}", writable and free > _LEAST_FREE, f"{free >> 20} MB free"
     yield _tried("signing keys", lambda: f"{len(SigningKeys(folder / 'keys').jwks()['keys'])} of them")
+    if settings.postgres_url:
+        yield _tried("PostgreSQL: commits", lambda: asyncio.run(_synced(settings)))
     for context, schema in SCHEMAS.items():
         place = place_of(context, settings)
         yield _tried(f"{context}: revision", lambda s=schema, p=place: _revision(current(s, p), s.head))  # type: ignore[misc]  # bound now
@@ -78,6 +80,26 @@ def _undrifted(differences: list[object]) -> str:
     if differences:
         raise Unhealthy(f"{len(differences)} differences from what the code knows: {differences[0]}")
     return "as the code knows it"
+
+
+async def _synced(settings: Settings) -> str:
+    context, schema = next(iter(SCHEMAS.items()))
+    database = open_database(context, place_of(context, settings), schema.tables, refusals={})
+    try:
+        off = await database.scan(_not_synced)
+    finally:
+        await database.close()
+    if off:
+        raise Unhealthy(f"a power cut loses what was acknowledged: {', '.join(off)} is off")
+    return "on the disk"
+
+
+def _not_synced(reading: Reading) -> list[str]:
+    # synchronous_commit is not asked for: every connection that writes sees to it itself.
+    found = reading.rows(
+        "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name"
+    )
+    return [str(name) for (name,) in found]
 
 
 async def _log(database: Database) -> str:

@@ -9,6 +9,8 @@ from uuid import UUID
 _lock = threading.Lock()
 _last = 0
 _random: list[int] = []
+# A process that was forked would else draw the very numbers its parent draws.
+os.register_at_fork(after_in_child=_random.clear)
 
 
 def new_id() -> UUID:

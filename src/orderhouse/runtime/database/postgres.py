@@ -28,6 +28,9 @@ from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, T
 R = TypeVar("R")
 P = ParamSpec("P")
 
+# What is acknowledged is on the disk, whatever an administrator's default says; a stricter setting stays as it is.
+_SYNCED = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types no dialect's constructor
 
 
@@ -223,7 +226,7 @@ class PostgresWriter:
         """Run `work` in one durable transaction; return its result and whether it told facts."""
         with _translated():
             connection = await self._connected()
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+            driver = await _driver_of(connection)
             try:
                 return await connection.run_sync(_performed, driver, work)
             except BaseException:
@@ -234,7 +237,9 @@ class PostgresWriter:
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
-            self._connection = await self._engine.connect()
+            connection = await self._engine.connect()
+            await (await _driver_of(connection)).execute(_SYNCED)
+            self._connection = connection
         return self._connection
 
     async def close(self) -> None:
@@ -243,6 +248,10 @@ class PostgresWriter:
         if connection is not None:
             await connection.invalidate()
             await connection.close()
+
+
+async def _driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":
+    return (await connection.get_raw_connection()).driver_connection
 
 
 def _performed(orm: Connection, driver: "asyncpg.Connection[Any]", work: Callable[[Transaction], R]) -> tuple[R, bool]:
