@@ -1,4 +1,4 @@
-"""`python -m bench [placing] [importing] [analytics]`: measure, and write docs/reference/performance.md.
+"""`python -m bench [placing] [reads] [importing] [analytics]`: measure, and write docs/reference/performance.md.
 
 What is not measured this time keeps the figures of the last time, with their date.
 """
@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import analytics, importing, placing, report
+from bench import analytics, importing, placing, reads, report
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
 
 MEASURES: dict[str, Callable[[], dict[str, object]]] = {
     "placing": placing.measure,
+    "reads": reads.measure,
     "importing": importing.measure,
     "analytics": analytics.measure,
 }

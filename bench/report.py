@@ -25,7 +25,8 @@ _NAMES = {
 def page(results: dict[str, Any]) -> str:
     """Return the page."""
     parts = [_HEAD]
-    for name, write in (("placing", _placing), ("importing", _importing), ("analytics", _analytics)):
+    chapters = {"placing": _placing, "reads": _reads, "importing": _importing, "analytics": _analytics}
+    for name, write in chapters.items():
         if name in results:
             parts += write(results[name])
     return "\n".join(parts) + "\n"
@@ -55,6 +56,41 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
             f"\nOf the limit ({_NAMES[ratio['of']].removeprefix('limit: ')}): **{ratio['median']:.2f}**, "
             f"round by round {', '.join(f'{one:.2f}' for one in ratio['rounds'])}.\n"
         )
+
+
+def _reads(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Reading {told['orders']:,} orders\n\n`python -m bench reads`, {told['at']}, {told['machine']}.\n"
+    yield (
+        "The rival is the same two routes as most write them, in `bench/rivals`: FastAPI with dependencies and "
+        "response models, SQLAlchemy's ORM over asyncpg and aiosqlite. Both read the same rows by the same indexes, "
+        "check the same token by the same verifier, and answer the same JSON, which is compared first; 32 connections "
+        "of wrk on the same machine, in turns. The product also writes a log line for each.\n"
+    )
+    yield "| | | answers/s: median (min–max) | p50 ms | p99 ms | server CPU, µs each | times the rival, by rounds |"
+    yield "|---|---|---|---|---|---|---|"
+    for database in ("sqlite", "postgresql"):
+        for kind, found in told[database].items():
+            for name, rounds in found["rounds"].items():
+                speeds = [one["per_s"] for one in rounds]
+                p50, p99, cpu = (
+                    statistics.median(one[key] for one in rounds) for key in ("p50_ms", "p99_ms", "cpu_us")
+                )
+                ratio = found["ratio"]
+                times = (
+                    f"**{ratio['median']:.1f}** ({', '.join(map(str, ratio['rounds']))})" if name == "product" else ""
+                )
+                yield (
+                    f"| {kind}, {database} | {'**Orderhouse**' if name == 'product' else 'rival'} "
+                    f"| {statistics.median(speeds):,.0f} ({min(speeds):,.0f}–{max(speeds):,.0f}) "
+                    f"| {p50:.1f} | {p99:.1f} | {cpu:,.0f} | {times} |"
+                )
+    yield f"\nA page of 50 at nine tenths of {told['deep_orders']:,} orders, its statement and rows, in ms:\n"
+    yield "| | p50 | p99 |\n|---|---|---|"
+    for database, deep in told["deep"].items():
+        for how, ms in (("through the driver", deep["ms"]), ("as it tells itself", deep.get("within_ms"))):
+            if ms:
+                yield f"| {database}, {how} | {ms['p50']} | {ms['p99']} |"
+    yield ""
 
 
 def _importing(told: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -156,9 +156,9 @@ async def test_every_list_reads_by_its_index(orders: Orders) -> None:
 async def test_one_order_and_the_log_are_read_by_key(orders: Orders) -> None:
     def explained(reading: Reading) -> Explaining:
         explaining = Explaining(reading)
-        found = reads.page(reading, ListOrders(), BOSS)[0][0]
-        assert reads.whole(explaining, found.id, BOSS) is not None
-        assert reads.history_page(explaining, found.id, ListHistory(), BOSS) is not None
+        found = UUID(reads.page(reading, ListOrders(), BOSS)[0][0]["id"])
+        assert reads.whole(explaining, found, BOSS) is not None
+        assert reads.history_page(explaining, found, ListHistory(), BOSS) is not None
         return explaining
 
     explaining = await orders.database.scan(explained)

@@ -42,6 +42,12 @@ MOVES: dict[Status, tuple[Status, ...]] = {
 }
 """The status machine: where an order may go from where it stands."""
 
+
+def moves_of(kind: Kind, status: Status) -> tuple[Status, ...]:
+    """Return where a document may go. A credit or an adjustment goes nowhere: it is booked, and undone by another."""
+    return MOVES[status] if kind == "sale" else ()
+
+
 ANSWERABLE_ROLES = frozenset({"clerk", "manager", "owner"})
 """Who places an order in one of these roles is answerable for it until it is assigned to somebody else."""
 
@@ -135,8 +141,8 @@ class Order:
 
     @property
     def moves(self) -> tuple[Status, ...]:
-        """Where it may go from here. A credit or an adjustment goes nowhere: it is booked, and undone by another."""
-        return MOVES[self.status] if self.kind == "sale" else ()
+        """Where it may go from here."""
+        return moves_of(self.kind, self.status)
 
     def move(self, to: Status, *, at: Instant) -> "Order":
         """Return it as it is after going to `to`; MoveNotAllowed names where it may go instead."""

@@ -43,7 +43,7 @@ Price = Annotated[
 """A decimal string on the wire, exact millionths inside."""
 
 
-def path_of(order_id: UUID) -> str:
+def path_of(order_id: UUID | str) -> str:
     """Return where in the API an order is."""
     return f"/v1/orders/{order_id}"
 

@@ -4,6 +4,7 @@ Work that only asks and keeps its writes back needs no BEGIN: all it adds, chang
 statement, which is a transaction by itself. The first statement that must run at once begins one.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable, StillRunning
 from orderhouse.runtime.database.sql import Row, for_postgresql
@@ -268,50 +270,78 @@ def _performed(orm: Connection, driver: "asyncpg.Connection[Any]", work: Callabl
 
 
 class PostgresReaders:
-    """A few connections that only ask."""
+    """A few connections that only ask.
+
+    The driver's own pool makes two tasks and a timer for every question, which is a quarter of what a page costs; all
+    that is needed here is whose turn it is.
+    """
 
     def __init__(self, place: PostgresPlace) -> None:
-        """Ask at `place`."""
+        """Ask at `place`; connections are made when they are needed."""
         self._place = place
-        self._pool: asyncpg.Pool[Any] | None = None
+        self._address = make_url(place.url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._open: set[asyncpg.Connection[Any]] = set()
+        self._idle: list[asyncpg.Connection[Any]] = []
+        self._turn = asyncio.Semaphore(place.readers)
 
     async def ask(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of `question`, run on a greenlet."""
         with _translated():
-            pool = await self._opened()
-            async with pool.acquire(timeout=self._place.connect_s) as connection:
-                return await greenlet_spawn(lambda: question(PostgresReading(connection), *args, **kwargs))
+            await self._wait_for_turn()
+            try:
+                connection = await self._connection()
+                try:
+                    found = await greenlet_spawn(lambda: question(PostgresReading(connection), *args, **kwargs))
+                except Refusal:
+                    self._idle.append(connection)
+                    raise
+                except BaseException:
+                    # It may still be busy with what nobody waits for any more; a fresh one is cheap.
+                    self._let_go(connection)
+                    raise
+                self._idle.append(connection)
+                return found
+            finally:
+                self._turn.release()
 
-    async def _opened(self) -> "asyncpg.Pool[Any]":
-        if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                make_url(self._place.url).set(drivername="postgresql").render_as_string(hide_password=False),
-                min_size=0,
-                max_size=self._place.readers,
-                timeout=self._place.connect_s,
-                command_timeout=self._place.statement_ms / 1000 + 5,
-                server_settings={
-                    **self._place.settings,
-                    "default_transaction_read_only": "on",
-                    # A page is read in the order of its index and ends early; a bitmap reads all of it, and sorts.
-                    "enable_bitmapscan": "off",
-                    # What is asked for lies together or in memory; the planner's default is for spinning disks.
-                    "random_page_cost": "1.1",
-                },
-                # Questions leave nothing behind in a session, so there is nothing to reset.
-                reset=_nothing,
-            )
-        return self._pool
+    async def _wait_for_turn(self) -> None:
+        if not self._turn.locked():
+            await self._turn.acquire()
+            return
+        async with asyncio.timeout(self._place.connect_s):
+            await self._turn.acquire()
+
+    async def _connection(self) -> "asyncpg.Connection[Any]":
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._let_go(connection)
+        connection = await asyncpg.connect(
+            self._address,
+            timeout=self._place.connect_s,
+            command_timeout=self._place.statement_ms / 1000 + 5,
+            server_settings={
+                **self._place.settings,
+                "default_transaction_read_only": "on",
+                # A page is read in the order of its index and ends early; a bitmap reads all of it, and sorts.
+                "enable_bitmapscan": "off",
+                # What is asked for lies together or in memory; the planner's default is for spinning disks.
+                "random_page_cost": "1.1",
+            },
+        )
+        self._open.add(connection)
+        return connection
+
+    def _let_go(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._open.discard(connection)
+        connection.terminate()
 
     async def close(self) -> None:
-        """Close every connection."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.terminate()
-
-
-async def _nothing(_connection: "asyncpg.Connection[Any]") -> None:
-    pass
+        """Close every connection; what is still being asked fails."""
+        self._idle.clear()
+        while self._open:
+            self._open.pop().terminate()
 
 
 def _waited(awaitable: Awaitable[R]) -> R:

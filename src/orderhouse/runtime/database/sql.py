@@ -78,6 +78,14 @@ def as_id_or_none(value: UUID | bytes | None) -> UUID | None:
     return None if value is None else as_id(value)
 
 
+def id_text(value: UUID | bytes) -> str:
+    """Return the text of an id, as a row holds it or as itself: what is only shown needs no object."""
+    if isinstance(value, bytes):
+        digits = value.hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return str(value)
+
+
 def names(columns: Sequence[str]) -> str:
     """Return column names as a list in SQL."""
     return ", ".join(columns)
