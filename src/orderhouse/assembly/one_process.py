@@ -20,7 +20,7 @@ from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.transports.direct import DirectSource
-from orderhouse.runtime.web import documents, health
+from orderhouse.runtime.web import docs_page, documents, health
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
@@ -58,13 +58,15 @@ def app(settings: Settings) -> Front:
         "orders of customers": Follower(DirectSource(contexts.customers.database), contexts.orders.customer_reader()),
         "analytics of orders": analytics.follower,
     }
-    fastapi = FastAPI(title=_TITLE, lifespan=_lifespan(contexts, analytics, followers, settings))
+    lifespan = _lifespan(contexts, analytics, followers, settings)
+    fastapi = FastAPI(title=_TITLE, lifespan=lifespan, docs_url=None, redoc_url=None)
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
         contexts.customers.routes(edge),
         analytics.routes(edge(), contexts.customers.directory),
         health.routes(edge(), _checks(contexts, followers)),
         documents.routes(edge()),
+        docs_page.routes(edge()),
     ]
     for router in routers:
         # Added as they are: an included router would be matched twice for every request.
