@@ -35,6 +35,8 @@ engine = create_async_engine(
     _URL,
     pool_size=5 if _SQLITE else 10,
     json_deserializer=orjson.loads,
+    # Questions need no transaction begun and rolled back around them.
+    isolation_level="AUTOCOMMIT",
     connect_args={} if _SQLITE else {"server_settings": {"search_path": "orders", "jit": "off"}},
 )
 sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
