@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,14 +114,16 @@ def environment(data: Path, database_url: str = "", **settings: str) -> dict[str
 
 
 @contextmanager
-def product(data: Path, database_url: str = "", **settings: str) -> Iterator[Product]:
-    """Yield the product, started on `data` as a user would start it, and stopped in the end."""
+def product(
+    data: Path, database_url: str = "", program: Sequence[str] = (str(PROGRAM),), **settings: str
+) -> Iterator[Product]:
+    """Yield the product, started on `data` as a user would start it or by another `program`, and stopped in the end."""
     port = free_port()
     chosen = environment(data, database_url, **settings)
     data.mkdir(parents=True, exist_ok=True)
     log = (data / "server.log").open("wb")
     process = subprocess.Popen(
-        [str(PROGRAM), "up", "--port", str(port)], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data
+        [*program, "up", "--port", str(port)], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data
     )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,11 +1,14 @@
 """The product as its users have it: a process of its own, that can be killed and started again on the same data."""
 
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bench import servers
 from bench.servers import Product
 from orderhouse.runtime.tokens import SigningKeys
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Installation:
@@ -15,8 +18,13 @@ class Installation:
         self.folder = folder
         self.database_url = database_url
 
-    def started(self) -> AbstractContextManager[Product]:
-        return servers.product(self.folder, self.database_url, ORDERHOUSE_LOG_LEVEL="warning")
+    def started(self, *defects: str, log_level: str = "warning") -> AbstractContextManager[Product]:
+        """Start the product; with `defects`, with these seeded into it."""
+        settings = {"ORDERHOUSE_LOG_LEVEL": log_level}
+        if not defects:
+            return servers.product(self.folder, self.database_url, **settings)
+        spoilt = (sys.executable, "-m", "tests.bars.spoilt", ",".join(defects))
+        return servers.product(self.folder, self.database_url, spoilt, **settings, PYTHONPATH=str(ROOT))
 
     @property
     def environment(self) -> dict[str, str]:

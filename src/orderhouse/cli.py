@@ -39,11 +39,12 @@ def up(
 
     with _told():
         settings = loaded(host=host, port=port)
-        telemetry.set_up(settings.log_level, settings.log_format)
+        for_people = telemetry.set_up(settings.log_level, settings.log_format)
+        telemetry.take_over_last_words()
         with data_folder.held(settings.data_dir):
             places.migrate_all(settings)
             product = one_process.app(settings)
-            _welcome(settings)
+            _welcome(settings, for_people=for_people)
             config = uvicorn.Config(
                 product,
                 host=settings.host,
@@ -63,9 +64,14 @@ def up(
             uvicorn.Server(config).run()
 
 
-def _welcome(settings: Settings) -> None:
+def _welcome(settings: Settings, *, for_people: bool) -> None:
     address = f"http://{settings.host}:{settings.port}"
     where = "PostgreSQL" if settings.postgres_url else f"SQLite in {settings.data_dir}"
+    if not for_people:
+        import structlog
+
+        structlog.get_logger().info("serving", address=address, database=where)
+        return
     console.print(f"[bold]Orderhouse[/bold] serves {address} on {where}; the API is documented at {address}/docs")
     console.print(
         "This prints a token that lets you in, in another terminal:", "  orderhouse token --role owner", sep="\n"

@@ -1,14 +1,20 @@
 """Defects that a bar must catch, seeded into a server by name. The product knows nothing of them."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection
+from starlette.types import Receive, Scope, Send
 
+from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime import telemetry
 from orderhouse.runtime.database import postgres, sqlite
+from orderhouse.runtime.web import front, problems
 
 _LATE_S = 0.03
 
@@ -24,7 +30,7 @@ def _sqlite_commits_late() -> None:
 
     def perform(self: sqlite.SqliteWriter, work: Callable[[Any], Any]) -> tuple[Any, bool]:
         lock.acquire()
-        turn = self._turnstile.turn()
+        turn = self._turnstile.turn(5)
         turn.__enter__()
         self._connection.execute("BEGIN IMMEDIATE")
         transaction = sqlite.SqliteTransaction(self._connection, self._session)
@@ -79,7 +85,50 @@ def leaves_syncing_to_the_database() -> None:
     postgres._SYNCED = "SELECT"
 
 
+def logs_what_it_was_sent() -> None:
+    """Log every header of every request, as it came."""
+    careful = front.Front.__call__
+
+    async def telling(self: front.Front, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            front.log.warning("headers", of={name.decode("latin-1"): repr(value) for name, value in scope["headers"]})
+        await careful(self, scope, receive, send)
+
+    front.Front.__call__ = telling  # type: ignore[method-assign]
+    telemetry.redacted = lambda _logger, _name, event: event
+
+
+def logs_as_text() -> None:
+    """Log every path as a plain line."""
+    careful = front.Front.__call__
+
+    async def telling(self: front.Front, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sys.stderr.write(f"request for {scope['path']}\n")
+        await careful(self, scope, receive, send)
+
+    front.Front.__call__ = telling  # type: ignore[method-assign]
+
+
+def says_what_broke() -> None:
+    """Tell the caller why a database cannot be reached."""
+    careful = problems.body_of
+
+    def telling(refusal: Refusal, request_id: str, path: str) -> bytes:
+        refusal.detail = f"{refusal.__cause__!r} at {os.environ.get('ORDERHOUSE_DATABASE_URL')}"
+        return careful(refusal, request_id, path)
+
+    problems.body_of = telling
+
+
 SEEDED: dict[str, Callable[[], None]] = {
     defect.__name__: defect
-    for defect in (answers_before_the_commit, syncs_now_and_then, leaves_syncing_to_the_database)
+    for defect in (
+        answers_before_the_commit,
+        syncs_now_and_then,
+        leaves_syncing_to_the_database,
+        logs_what_it_was_sent,
+        logs_as_text,
+        says_what_broke,
+    )
 }

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -231,3 +233,31 @@ def test_a_trace_s_flags_go_on() -> None:
         assert (version, same, kept) == ("00", trace, flags)
         assert new != span
     assert trace_of([]) != trace_of([])
+
+
+def test_last_words_are_lines_too(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))
+    telemetry.take_over_last_words()
+
+    class Restless:
+        def __del__(self) -> None:
+            raise ValueError("not even in the end")
+
+    def broken() -> None:
+        raise ValueError("the thread's")
+
+    try:
+        raise ValueError("the process's")
+    except ValueError as error:
+        sys.excepthook(ValueError, error, error.__traceback__)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    thread = threading.Thread(target=broken, name="lane")
+    thread.start()
+    thread.join()
+    restless = Restless()
+    del restless
+    lines = log.lines()
+    assert [line["event"] for line in lines] == ["process_broke", "thread_broke", "not_raised"]
+    assert [line["level"] for line in lines] == ["critical", "error", "error"]
+    assert all("ValueError" in line["exception"] for line in lines)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from orderhouse.assembly.process import settle_down
 from orderhouse.kernel import clock
 from orderhouse.runtime import facts, once
 from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.errors import DatabaseBusy
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.settings import Settings
@@ -82,10 +83,22 @@ def _checks(contexts: Contexts, followers: dict[str, Follower]) -> dict[str, Cal
                 raise RuntimeError
 
     checks: dict[str, Callable[[], Awaitable[object]]] = {
-        f"{database.name} database": lambda database=database: database.read(facts.head)  # type: ignore[misc]  # bound now
+        f"{database.name} database": lambda database=database: _usable(database)  # type: ignore[misc]  # bound now
         for database in contexts.databases
     }
     return {**checks, "readers": going_on}
+
+
+async def _usable(database: Database) -> None:
+    """Ask, and write nothing: a database that can only be read serves no one who wants something done."""
+    await database.read(facts.head)
+    with suppress(DatabaseBusy):  # Who has much to do is not down.
+        await database.write(_nothing, None)
+
+
+def _nothing(tx: Transaction, asked: Sequence[None]) -> Sequence[None]:
+    tx.row("SELECT 1")
+    return asked
 
 
 def _lifespan(

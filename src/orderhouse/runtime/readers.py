@@ -23,6 +23,9 @@ from orderhouse.runtime.queue import Entry, Leased, LeaseLost, Queue
 
 log = structlog.get_logger(__name__)
 
+_LONGEST_REST_S = 2.0
+"""After a failure: what a reader follows comes back, and it should be noticed soon."""
+
 Effect = Callable[[Transaction, Sequence[Fact]], None]
 """What facts, in order, change in a context's own tables."""
 
@@ -76,7 +79,7 @@ class Follower:
         """Why it cannot go on at the moment; empty when it can."""
 
     async def run(self) -> None:
-        """Follow until cancelled; what fails is tried again, ever more slowly up to some seconds."""
+        """Follow until cancelled; what fails is tried again, ever more slowly up to two seconds."""
         while True:
             try:
                 await self.catch_up()
@@ -91,7 +94,7 @@ class Follower:
                 level("reader_waits", source=self._source.name, failures=self._failures, error=self.trouble)
                 # Spread, so that many that failed together do not come back together.
                 spread = random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret about it
-                await asyncio.sleep(spread * min(5.0, 0.1 * 2**self._failures))
+                await asyncio.sleep(spread * min(_LONGEST_REST_S, 0.1 * 2 ** min(self._failures, 10)))
 
     async def _disturbed(self) -> bool:
         """Rest, and return whether somebody wanted something fresher meanwhile."""

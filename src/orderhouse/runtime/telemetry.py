@@ -3,9 +3,11 @@
 import logging
 import re
 import sys
+import threading
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from functools import lru_cache
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -52,8 +54,11 @@ def tell_request(**told: Any) -> None:
     structlog.get_logger().info("request", **told)
 
 
-def set_up(level: str, form: Literal["auto", "json", "pretty"], stream: TextIO | None = None) -> None:
-    """Send every log line, ours and the libraries', to `stream`: one JSON object each, or prettily in a terminal."""
+def set_up(level: str, form: Literal["auto", "json", "pretty"], stream: TextIO | None = None) -> bool:
+    """Send every log line, ours and the libraries', to `stream`: one JSON object each, or prettily in a terminal.
+
+    Return whether the lines are for people.
+    """
     out = stream or sys.stderr
     pretty = form == "pretty" or (form == "auto" and out.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -79,6 +84,26 @@ def set_up(level: str, form: Literal["auto", "json", "pretty"], stream: TextIO |
         logging.getLogger(own).propagate = True
     for chatty in ("uvicorn.access", "asyncio", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    return pretty
+
+
+def take_over_last_words() -> None:
+    """Log what ends a thread or the process, and what nobody could be told: Python would print its traceback."""
+    log = structlog.get_logger()
+
+    def of_the_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        log.critical("process_broke", exc_info=(kind, error, trace))
+
+    def of_a_thread(told: threading.ExceptHookArgs) -> None:
+        name = told.thread.name if told.thread else ""
+        log.error("thread_broke", thread=name, exc_info=(told.exc_type, told.exc_value, told.exc_traceback))
+
+    def of_nobody(told: "sys.UnraisableHookArgs") -> None:
+        log.error("not_raised", where=_text(told.object), exc_info=(told.exc_type, told.exc_value, told.exc_traceback))
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = of_the_process, of_a_thread, of_nobody
 
 
 class _ToStructlog(logging.Handler):

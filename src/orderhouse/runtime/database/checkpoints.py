@@ -7,6 +7,10 @@ import sqlite3
 import threading
 from collections.abc import Callable
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 _EVERY_ROWS = 4_000
 """Some megabytes of log: few enough to be moved in a moment."""
 
@@ -33,17 +37,22 @@ class Checkpointer:
         self._due.set()
 
     def _run(self) -> None:
-        connection = self._connect()
-        try:
-            while True:
-                self._due.wait()
-                self._due.clear()
-                if self._closed:
-                    return
-                # Whatever keeps it from going on: the writer checkpoints by itself when the log is very long.
+        connection: sqlite3.Connection | None = None
+        while self._is_due():
+            try:
+                connection = connection or self._connect()
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
+            except sqlite3.Error as error:
+                # Nobody waits for it, and the writer checkpoints by itself when the log is very long.
+                log.warning("checkpoint_failed", error=repr(error))
+        if connection:
             connection.close()
+
+    def _is_due(self) -> bool:
+        """Wait until there is something to move; return False at the end."""
+        self._due.wait()
+        self._due.clear()
+        return not self._closed
 
     def close(self) -> None:
         """End, when what is being moved is moved."""

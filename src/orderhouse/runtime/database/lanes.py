@@ -81,13 +81,18 @@ class Lane:
         self._waiting.extendleft(reversed(left))
         return taken
 
+    def _left(self) -> list[_Waiting]:
+        """Take all that waits."""
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
+
     async def _serve(self, taken: list[_Waiting], perform: Perform) -> _Settled:
         work = taken[0].work
         asked = [one for waiting in taken for one in waiting.asked]
         try:
             outcomes: list[Any] = await self._once(work, asked, perform)
         except DatabaseUnavailable as error:
-            return [(waiting.answered, error) for waiting in taken]
+            # Who waited behind them is told too: one after the other, each would find out anew how long that takes.
+            return [(waiting.answered, error) for waiting in (*taken, *self._left())]
         except Exception as error:  # noqa: BLE001 - whatever it was, one by one shows whose it is
             if len(asked) == 1:
                 return [(taken[0].answered, error)]

@@ -239,9 +239,12 @@ class PostgresWriter:
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
-            connection = await self._engine.connect()
-            await (await _driver_of(connection)).execute(_SYNCED)
-            self._connection = connection
+            self._connection = await self._engine.connect()
+            try:
+                await (await _driver_of(self._connection)).execute(_SYNCED)
+            except BaseException:
+                await self.close()
+                raise
         return self._connection
 
     async def close(self) -> None:
@@ -286,6 +289,13 @@ class PostgresReaders:
 
     async def ask(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of `question`, run on a greenlet."""
+        try:
+            return await self._asked(question, *args, **kwargs)
+        except StillRunning:
+            # Nobody asks the same question first: it is a lock on a whole table that was waited for.
+            raise DatabaseBusy from None
+
+    async def _asked(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         with _translated():
             await self._wait_for_turn()
             try:

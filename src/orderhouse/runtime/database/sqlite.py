@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.checkpoints import Checkpointer
-from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable
+from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.database.sql import Row, for_sqlite
 from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
 from orderhouse.runtime.database.turnstile import Turnstile
@@ -42,8 +42,28 @@ _PRAGMAS = (
     # The last resort: checkpoints are made beside the writer.
     "wal_autocheckpoint = 20000",
 )
+# Whoever waits for a write is told within a second that it cannot be had: our processes take turns, the rest lock.
+_TURN_S = 0.6
+_BUSY_MS = 250
+
 _MOST_ROWS = 64
 """In one statement."""
+
+# Somebody holds it, or what is read and written there is not what it was: trying one thing alone would not help.
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 _OTHER_CONSTRAINT = re.compile(r"(\w+(?: \w+)?) constraint failed(?:: (\S+))?")
@@ -156,7 +176,7 @@ class SqliteWriter:
     def __init__(self, file: Path, tables: MetaData) -> None:
         """Open `file`; `tables` tell which constraint a refused row broke."""
         self._turnstile = Turnstile(file)
-        self._connection = connect(file)
+        self._connection = connect(file, busy_ms=_BUSY_MS)
         self._checkpointer = Checkpointer(lambda: connect(file))
         self._uniques = _uniques_of(tables)
         # Made before any transaction: the ORM asks the database about itself first, and ends what it finds open.
@@ -164,7 +184,7 @@ class SqliteWriter:
 
     def perform(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
         """Run `work` in one durable transaction; return its result and whether it told facts."""
-        with self._turnstile.turn(), _translated(self._uniques):
+        with self._turnstile.turn(_TURN_S), _translated(self._uniques):
             self._connection.execute("BEGIN IMMEDIATE")
             transaction = SqliteTransaction(self._connection, self._session)
             try:
@@ -249,11 +269,7 @@ def _ours(error: sqlite3.Error, uniques: Mapping[frozenset[str], str]) -> Except
         if found := _OTHER_CONSTRAINT.match(message):
             return ConstraintBroken(found[2] or found[1])
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return DatabaseBusy()
-    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY):
-        return DatabaseUnavailable()
-    return error
+    return DatabaseUnavailable() if code in _AWAY else error
 
 
 def _uniques_of(tables: MetaData) -> dict[frozenset[str], str]:

@@ -7,9 +7,16 @@ cannot be first again. The kernel drops both when a process dies.
 
 import fcntl
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from orderhouse.runtime.database.errors import DatabaseUnavailable
+
+_OFTEN_S = 0.001
+"""How often a lock that somebody else holds is tried: the kernel lets nobody wait for one with a limit."""
 
 
 class Turnstile:
@@ -23,11 +30,12 @@ class Turnstile:
         )
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for our turn, and hold it."""
-        fcntl.flock(self._gate, fcntl.LOCK_EX)
+    def turn(self, patience_s: float) -> Iterator[None]:
+        """Wait for our turn, and hold it; DatabaseUnavailable when it does not come within `patience_s`."""
+        until = time.monotonic() + patience_s
+        _lock(self._gate, until)
         try:
-            fcntl.flock(self._room, fcntl.LOCK_EX)
+            _lock(self._room, until)
         finally:
             fcntl.flock(self._gate, fcntl.LOCK_UN)
         try:
@@ -39,3 +47,15 @@ class Turnstile:
         """Let go of the files."""
         os.close(self._gate)
         os.close(self._room)
+
+
+def _lock(file: int, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise DatabaseUnavailable("Another process writes, and does not end.") from None
+            threading.Event().wait(_OFTEN_S)
+        else:
+            return

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from orderhouse.kernel.errors import Refusal
+from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.web.bodies import Limits
@@ -91,6 +91,7 @@ class Front:
         try:
             await self._served(asked, receive, watched)
         except Refusal as refusal:
+            _explained(refusal)
             await send_refusal(watched, asked, refusal)
         except HTTPException as error:
             await self._told(error, asked, watched)
@@ -142,6 +143,12 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
         if name == b"x-request-id":
             return value.decode() if _REQUEST_ID.fullmatch(value) else str(new_id())
     return str(new_id())
+
+
+def _explained(refusal: Refusal) -> None:
+    """Tell the operator why something is gone; the caller hears only that it is."""
+    if isinstance(refusal, Unavailable) and refusal.__cause__ is not None:
+        log.warning("unavailable", refused=refusal.code, error=repr(refusal.__cause__))
 
 
 def _logged(method: str, scope: Scope, told: dict[str, Any], began: float) -> None:
