@@ -67,15 +67,14 @@ def up(
 def _welcome(settings: Settings, *, for_people: bool) -> None:
     address = f"http://{settings.host}:{settings.port}"
     where = "PostgreSQL" if settings.postgres_url else f"SQLite in {settings.data_dir}"
+    let_in = "orderhouse token --role owner"
     if not for_people:
         import structlog
 
-        structlog.get_logger().info("serving", address=address, database=where)
+        structlog.get_logger().info("serving", address=address, database=where, let_in=let_in)
         return
     console.print(f"[bold]Orderhouse[/bold] serves {address} on {where}; the API is documented at {address}/docs")
-    console.print(
-        "This prints a token that lets you in, in another terminal:", "  orderhouse token --role owner", sep="\n"
-    )
+    console.print("This prints a token that lets you in, in another terminal:", f"  {let_in}", sep="\n")
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """The first day of a new user, told through HTTP to the product as it is started, on both databases."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
 
+from bench import servers
 from orderhouse.kernel import clock
 from tests.e2e.caller import House, once_it_is, order
 
@@ -40,6 +42,13 @@ def test_without_a_good_token_nobody_comes_in(house: House, headers: dict[str, s
 
 def test_the_token_that_is_printed_lets_you_in(house: House) -> None:
     assert house("GET", "/v1/customers", token=house.printed_token()).status_code == 200
+
+
+def test_who_starts_it_is_told_how_to_come_in(tmp_path: Path) -> None:
+    with servers.product(tmp_path / "data") as started:
+        told = (tmp_path / "data" / "server.log").read_text()
+        assert started.url in told
+        assert "orderhouse token --role owner" in told
 
 
 def test_a_token_that_was_tampered_with_or_has_expired_is_of_no_use(house: House) -> None:
