@@ -17,7 +17,7 @@ from orderhouse.runtime.web.fastapi_edge import Edge
 # A commit of the file costs the same for one fact and for a thousand, and the disk is the orders' as well. Who asks for
 # figures wakes the follower, so a rest makes nothing stale that anybody sees.
 BATCH = 2000
-REST_S = 0.75
+REST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
