@@ -363,7 +363,8 @@ async def test_killed_at_random_moments_and_run_again_the_result_is_the_same(
 ) -> None:
     file = stored(tmp_path_factory.mktemp("file"), b"".join(first_lines(real_data, 20_000)))
     chance = random.Random(11)
-    ended = [killed_at(chance.uniform(0, 0.6), site, file) for _ in range(4)]
+    # Earlier and later ones: how long all of it takes is a matter of the machine.
+    ended = [killed_at(chance.uniform(0.5, 1) * moment, site, file) for moment in (0.02, 0.06, 0.2, 0.6)]
     assert -signal.SIGKILL in ended
     async with opened(site) as world:
         report = await world.take(file)
