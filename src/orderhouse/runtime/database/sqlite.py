@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from orderhouse.runtime import facts
-from orderhouse.runtime.database.checkpoints import Checkpointer
 from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.database.sql import Row, for_sqlite
 from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
@@ -39,8 +38,9 @@ _PRAGMAS = (
     "foreign_keys = ON",
     "temp_store = MEMORY",
     "cache_size = -16384",
-    # The last resort: checkpoints are made beside the writer.
-    "wal_autocheckpoint = 20000",
+    # Often and short: measured, a thread that made them beside the writer gained nothing, for while somebody writes
+    # it never gets to the end of the log, and the commit that has to wait for a long one in the end waits for long.
+    "wal_autocheckpoint = 1000",
 )
 # Whoever waits for a write is told within a second that it cannot be had: our processes take turns, the rest lock.
 _TURN_S = 0.6
@@ -177,7 +177,6 @@ class SqliteWriter:
         """Open `file`; `tables` tell which constraint a refused row broke."""
         self._turnstile = Turnstile(file)
         self._connection = connect(file, busy_ms=_BUSY_MS)
-        self._checkpointer = Checkpointer(lambda: connect(file))
         self._uniques = _uniques_of(tables)
         # Made before any transaction: the ORM asks the database about itself first, and ends what it finds open.
         self._orm = self._under_orm()
@@ -197,7 +196,6 @@ class SqliteWriter:
                 raise
             finally:
                 transaction.close()
-        self._checkpointer.committed(self._connection.total_changes)
         return result, transaction.tells
 
     def _session(self) -> Session:
@@ -215,7 +213,6 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the file."""
-        self._checkpointer.close()
         self._connection.close()
         self._turnstile.close()
 
