@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,16 +33,20 @@ def _sqlite_commits_late() -> None:
         turn.__enter__()
         self._connection.execute("BEGIN IMMEDIATE")
         transaction = sqlite.SqliteTransaction(self._connection, self._session)
-        result = work(transaction)
-        transaction.finish()
 
-        def commit() -> None:
-            time.sleep(_LATE_S)
-            self._connection.execute("COMMIT")
+        def end(how: str) -> None:
+            self._connection.execute(how)
             turn.__exit__(None, None, None)
             lock.release()
 
-        threading.Thread(target=commit).start()
+        try:
+            with sqlite._translated(self._uniques):
+                result = work(transaction)
+                transaction.finish()
+        except BaseException:
+            end("ROLLBACK")
+            raise
+        threading.Timer(_LATE_S, end, ["COMMIT"]).start()
         return result, transaction.tells
 
     sqlite.SqliteWriter.perform = perform  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,8 +12,9 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import facts, once
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.errors import DatabaseBusy, StillRunning
-from orderhouse.runtime.once import Answer, KeyReused
-from tests.integration.things import NameTaken, NameUgly, Things, call, names, opened, told
+from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.once import Answer, Asked, KeyReused
+from tests.integration.things import NameTaken, NameUgly, Thing, Things, call, names, opened, told
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +30,26 @@ async def test_a_retry_hears_the_stored_answer_byte_for_byte_even_after_a_restar
     assert (first.status, first.headers, first.body) == (again.status, again.headers, again.body)
     assert (first.status, first.headers, first.body) == (later.status, later.headers, later.body)
     assert (first.replayed, again.replayed, later.replayed) == (False, True, True)
-    assert made.calls == [1]
+
+
+@pytest.mark.parametrize("raises", [False, True])
+async def test_a_retry_hears_its_answer_where_a_stranger_would_be_refused_by_now(place: Place, *, raises: bool) -> None:
+    def make(tx: Transaction, asked: Sequence[Asked[str]]) -> Sequence[Thing | Refusal]:
+        if tx.row("SELECT 1 FROM things WHERE name = :name", name=asked[0].wanted):
+            if raises:
+                raise NameTaken
+            return [NameTaken()]
+        return Things().make(tx, asked)
+
+    async with opened(place) as database:
+        first = await call(database, "k")(make, "tea", answer=told)
+        again = await call(database, "k")(make, "tea", answer=told)
+        assert (again.body, again.replayed) == (first.body, True)
+        for other in (call(database, "other"), call(database, None)):
+            with pytest.raises(NameTaken):
+                await other(make, "tea", answer=told)
+        with pytest.raises(KeyReused):
+            await call(database, "k", fingerprint=b"other")(make, "tea", answer=told)
 
 
 async def test_a_key_reused_for_something_else_is_refused(place: Place) -> None:

@@ -1,12 +1,16 @@
 """Lanes: who waits together is kept together, and a second connection is used when it is worth it."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
-from orderhouse.runtime.database.lanes import _WORTH_ANOTHER, TaskLane
+from orderhouse.runtime.database.lanes import _WARY_FOR, _WORTH_ANOTHER, TaskLane
+from orderhouse.runtime.database.sqlite import SqliteTransaction
+from orderhouse.runtime.database.transaction import ConstraintBroken, Transaction
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +23,7 @@ class Slow:
         self.go_on = asyncio.Event()
 
     async def __call__(self, work: Callable[[Any], Any]) -> tuple[Any, bool]:
-        done = work(None)
+        done = work(SqliteTransaction(sqlite3.connect(":memory:"), Session))
         self.begun.append(len(done))
         await self.go_on.wait()
         return done, False
@@ -67,3 +71,26 @@ async def test_what_waits_is_written_before_the_end() -> None:
     second.go_on.set()
     await closing
     assert [(await answer)[0] for answer in answers] == [0, 2, 4, 6]
+
+
+async def test_what_is_taken_back_is_tried_again_warily_and_so_are_the_next_for_a_while() -> None:
+    connection = Slow()
+    connection.go_on.set()
+    lane = TaskLane([connection], bound=100, refusals={}, told=lambda: None)
+    seen: list[bool] = []
+
+    def work(tx: Transaction, asked: Sequence[str]) -> Sequence[str]:
+        seen.append(tx.wary)
+        if asked == ["again"] and not tx.wary:
+            raise ConstraintBroken("answers_pkey")
+        return asked
+
+    assert await lane.put(work, ["new"], alone=False) == ["new"]
+    assert await lane.put(work, ["again"], alone=False) == ["again"]
+    assert seen == [False, False, True]
+    seen.clear()
+    for _ in range(_WARY_FOR + 1):
+        await lane.put(work, ["new"], alone=False)
+    assert seen.count(True) in (_WARY_FOR - 1, _WARY_FOR)
+    assert not seen[-1], "and then hardly anybody comes twice again"
+    await lane.close()

@@ -1,14 +1,13 @@
 """Facts: what happened, in the past tense, told once by the context it happened in and kept in its log."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from orderhouse.kernel.clock import Instant
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Who caused something, by which request, within which trace."""
 
     actor: str
@@ -16,8 +15,7 @@ class Origin:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NewFact:
+class NewFact(NamedTuple):
     """A fact about to be told. `data` holds ids, numbers and words of ours, never personal data.
 
     `sequence` counts the facts of one aggregate from 1 and is the aggregate's version after this fact.
@@ -32,8 +30,7 @@ class NewFact:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A fact as its context's log keeps it; `position` counts all facts of the log from 1, without gaps."""
 
     position: int
@@ -44,4 +41,4 @@ class Fact:
     sequence: int
     data: Mapping[str, object]
     at: Instant
-    origin: Origin = field(default_factory=lambda: Origin(""))
+    origin: Origin = Origin("")

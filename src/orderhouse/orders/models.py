@@ -1,7 +1,7 @@
 """An order, the rules that hold for it whoever asks, and the tables it is kept in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from operator import attrgetter, mul
@@ -63,8 +63,7 @@ class OrderLine(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A document: a sale, a credit or an adjustment. `amount` is in exact millionths, `total` in minor units."""
 
     id: UUID
@@ -121,8 +120,7 @@ class Order:
 
     def in_place_of(self, before: "Order") -> "Order":
         """Return it as the next version of `before`: what its source says is new, what was done with it here stays."""
-        return replace(
-            self,
+        return self._replace(
             id=before.id,
             # A source names the first status only. Of another kind it is another document, and starts anew.
             status=before.status if before.kind == self.kind else self.status,
@@ -154,7 +152,7 @@ class Order:
 
     def changed(self, at: Instant, **what: object) -> "Order":
         """Return it with `what` changed, one version on."""
-        return replace(self, version=self.version + 1, updated_at=at, **what)  # type: ignore[arg-type]  # names of its own
+        return self._replace(version=self.version + 1, updated_at=at, **what)  # type: ignore[arg-type]  # names of its own
 
 
 def _told(moves: tuple[Status, ...]) -> str:

@@ -1,7 +1,7 @@
 """Orders as they are read: one with its history, and pages by an index. Plain SQL."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,7 +37,7 @@ def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
         "WHERE order_id = :id ORDER BY line",
         id=order_id,
     )
-    return replace(order, lines=tuple(OrderLine(*line) for line in lines))
+    return order._replace(lines=tuple(OrderLine(*line) for line in lines))
 
 
 def _visible(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
@@ -326,7 +326,7 @@ def _shown(row: Row, *, may_change: bool) -> dict[str, Any]:
 def full(order: Order, caller: Principal) -> dict[str, Any]:
     """Return an order whole, as it is known without its history."""
     said = summary(order, caller)
-    said["links"]["history"] = f"{path_of(order.id)}/history"
+    said["links"]["history"] = f"{said['links']['self']}/history"
     return {
         **said,
         "note": order.note,

@@ -145,8 +145,8 @@ class _Created:
         return hash(self._may_change)
 
     def __call__(self, order: Order) -> Answer:
-        headers = (("location", path_of(order.id)), etag(order.version))
-        return Answer(self.status, headers, orjson.dumps(reads.full(order, self._caller)))
+        said = reads.full(order, self._caller)
+        return Answer(self.status, (("location", said["links"]["self"]), etag(order.version)), orjson.dumps(said))
 
 
 class _Changed(_Created):

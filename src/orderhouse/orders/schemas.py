@@ -1,5 +1,6 @@
 """What orders looks like on the wire."""
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -26,8 +27,13 @@ def _price(value: object) -> object:
     # An exact integer is what the price becomes; a number in JSON never gets here, for floats cannot be trusted.
     if not isinstance(value, str):
         raise ValueError('must be a decimal in a string, such as "3.50"')  # noqa: TRY004 - pydantic tells ValueErrors
-    amount = money.exact(value)
-    if amount < 0 or value.startswith("-"):
+    return _exact_price(value)
+
+
+@lru_cache(maxsize=4096)
+def _exact_price(text: str) -> int:
+    amount = money.exact(text)
+    if amount < 0 or text.startswith("-"):
         raise ValueError("must not be negative")
     return amount
 

@@ -81,18 +81,25 @@ class _Kept(Generic[W, R]):
     answer: Callable[[R], Answer]
 
     def __call__(self, tx: Transaction, asked: Sequence[_Keyed[W]]) -> Sequence[Answer | Refusal]:
-        """Answer what was answered before, do the rest, and store its answers."""
-        before = _answered(tx, [one.key for one in asked if one.key])
-        fresh = [one for one in asked if one.key is None or one.key.id not in before]
-        done = iter(self.work(tx, [one.asked for one in fresh])) if fresh else iter(())
+        """Answer what was answered before, do the rest, and store its answers.
+
+        Hardly any key comes twice, so it is taken for new until something tells otherwise: the work refuses it, or its
+        answer is kept already, which breaks a constraint and brings everything back here, warily.
+        """
+        if not tx.wary:
+            outcomes = self._done(tx, asked)
+            before = _answered(tx, [one for one, it in zip(asked, outcomes, strict=True) if isinstance(it, Refusal)])
+            return [_again(one.key, before) or outcome for one, outcome in zip(asked, outcomes, strict=True)]
+        before = _answered(tx, asked)
+        done = iter(self._done(tx, [one for one in asked if one.key is None or one.key.id not in before]))
+        return [_again(one.key, before) or next(done) for one in asked]
+
+    def _done(self, tx: Transaction, asked: Sequence[_Keyed[W]]) -> Sequence[Answer | Refusal]:
+        if not asked:
+            return []
         outcomes: list[Answer | Refusal] = []
         kept = []
-        for one in asked:
-            if one.key is not None and one.key.id in before:
-                fingerprint, answer = before[one.key.id]
-                outcomes.append(answer if fingerprint == one.key.fingerprint else KeyReused())
-                continue
-            outcome = next(done)
+        for one, outcome in zip(asked, self.work(tx, [one.asked for one in asked]), strict=True):
             if isinstance(outcome, Refusal):
                 outcomes.append(outcome)
                 continue
@@ -101,21 +108,30 @@ class _Kept(Generic[W, R]):
             if one.key is not None:
                 headers = orjson.dumps(answer.headers).decode()
                 kept.append((one.key.id, one.key.fingerprint, answer.status, headers, answer.body, one.asked.at))
-        if kept:
-            tx.add(_ANSWERS, kept)
+        tx.add(_ANSWERS, kept)
         return outcomes
 
 
-def _answered(tx: Transaction, keys: Sequence[_Key]) -> dict[UUID, tuple[bytes, Answer]]:
+_Before = dict[UUID, tuple[bytes, Answer]]
+
+
+def _answered(tx: Transaction, asked: Sequence[_Keyed[Any]]) -> _Before:
+    keys = [one.key.id for one in asked if one.key is not None]
     if not keys:
         return {}
-    found = tx.rows(
-        "SELECT id, fingerprint, status, headers, body FROM answers WHERE id IN :ids", ids=[key.id for key in keys]
-    )
+    found = tx.rows("SELECT id, fingerprint, status, headers, body FROM answers WHERE id IN :ids", ids=keys)
     return {
         as_id(row[0]): (row[1], Answer(row[2], tuple((n, v) for n, v in orjson.loads(row[3])), row[4], replayed=True))
         for row in found
     }
+
+
+def _again(key: _Key | None, before: _Before) -> Answer | Refusal | None:
+    """Return what was answered before under `key`; None when it is new."""
+    if key is None or key.id not in before:
+        return None
+    fingerprint, answer = before[key.id]
+    return answer if fingerprint == key.fingerprint else KeyReused()
 
 
 class OnceCall:
@@ -169,9 +185,11 @@ class OnceCall:
         if key in running:
             await self._turn(key)
         running[key] = future = self._database.put(kept, keyed)
-        future.add_done_callback(lambda _: running.pop(key))
-        # Who goes away does not take the work along: the key stays taken until it is decided.
-        return decided(await asyncio.shield(future))
+        try:
+            # Who goes away does not take the work along: whoever comes again with the key meets its answer.
+            return decided(await future)
+        finally:
+            del running[key]
 
     async def _turn(self, key: bytes) -> None:
         """Wait until nobody in this process is doing what has this key; other processes meet at the database."""

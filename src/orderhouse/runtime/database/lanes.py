@@ -21,10 +21,13 @@ R = TypeVar("R")
 MOST_AT_ONCE = 256
 """How many things one transaction decides at most: enough that a commit is shared, few enough that it stays short."""
 
-_WORTH_ANOTHER = 8
+_WORTH_ANOTHER = 16
 """How many are worth a transaction of their own while another one is under way."""
 
 _KEPT_MEANWHILE = "answers_pkey"
+
+_WARY_FOR = 64
+"""For how many transactions work looks first, after one was taken back: who retries is seldom alone."""
 
 
 class Perform(Protocol):
@@ -55,6 +58,7 @@ class Lane:
         self._told = told
         self._waiting: deque[_Waiting] = deque()
         self._closed = False
+        self._wary = 0
 
     def put(self, work: Work[Any, R], asked: Sequence[Any], *, alone: bool) -> "asyncio.Future[list[R | Refusal]]":
         """Queue `asked`; the future holds an outcome for each. `alone` asks for a transaction of its own."""
@@ -105,14 +109,28 @@ class Lane:
         return settled
 
     async def _once(self, work: Work[Any, Any], asked: Sequence[Any], perform: Perform) -> list[Any]:
+        """Return what `work` decided. What breaks is tried again warily, and so are the next ones, for some time."""
+
+        def tried(tx: Transaction) -> list[Any]:
+            tx.wary = wary
+            return list(work(tx, asked))
+
         for attempt in range(3):
+            wary = attempt > 0 or self._wary > 0
+            self._wary = max(0, self._wary - 1)
             try:
-                outcomes, told = await perform(lambda tx: list(work(tx, asked)))
-            except ConstraintBroken as broken:
-                if len(asked) == 1 and broken.name == _KEPT_MEANWHILE and attempt < 2:
-                    continue  # Another process answered this very request meanwhile: now its answer is there to see.
-                if len(asked) == 1 and broken.name in self._refusals:
-                    return [self._refusals[broken.name]()]
+                outcomes, told = await perform(tried)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                name = error.name if isinstance(error, ConstraintBroken) else ""
+                alone = len(asked) == 1
+                if not wary or (alone and name and attempt == 0) or (alone and name == _KEPT_MEANWHILE and attempt < 2):
+                    # What was in the way may be this very request, done before or by another process: now it shows.
+                    self._wary = _WARY_FOR if name else self._wary
+                    continue
+                if alone and name in self._refusals:
+                    return [self._refusals[name]()]
                 raise
             if told:
                 self._told()

@@ -48,6 +48,9 @@ class Reading(ABC):
 class Transaction(Reading):
     """One unit of work: what it adds, changes and tells is kept together, or none of it."""
 
+    wary = False
+    """Whether this very work was taken back a moment ago, so that what was likely is to be looked up this time."""
+
     def __init__(self) -> None:
         """Start with nothing kept back."""
         self._added: dict[Table, list[Row]] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from orderhouse.kernel import errors
+from orderhouse.kernel import errors, text
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.web import refusals
@@ -96,7 +96,7 @@ def of_validation(error: ValidationError, prefix: str = "/") -> refusals.Request
     """Return what pydantic found, place by place; never the values, which may be secrets."""
     found = [
         {"pointer": prefix + "/".join(map(_escaped, one["loc"])) if one["loc"] else "", "detail": _detail(one)}
-        for one in error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_ERRORS]
+        for one in error.errors(include_url=False, include_input=False)[:_MOST_ERRORS]
     ]
     return refusals.RequestInvalid(errors=found)
 
@@ -110,6 +110,8 @@ def _detail(one: Any) -> str:
     # Two of pydantic's own messages quote what was sent.
     if one["type"] in ("uuid_parsing", "union_tag_invalid"):
         return "Input is not one of those that are known" if one["type"] == "union_tag_invalid" else "Input is no UUID"
+    if one["type"] == "string_pattern_mismatch" and one["ctx"]["pattern"] in text.REASONS:
+        return text.REASONS[one["ctx"]["pattern"]]
     return str(one["msg"]).removeprefix("Value error, ")
 
 
