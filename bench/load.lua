@@ -1,10 +1,11 @@
 -- Orders for wrk: three lines each, a distinct Idempotency-Key each. Arguments: a token and customer ids.
-local counter, thread_number = 0, 0
+local counter, thread_number, threads = 0, 0, {}
 local customers, token, prefix = {}, nil, nil
 
 function setup(thread)
   thread:set("id", thread_number)
   thread_number = thread_number + 1
+  table.insert(threads, thread)
 end
 
 function init(args)
@@ -29,15 +30,30 @@ function request()
   }, body)
 end
 
-local wrong = 0
-function response(status)
-  if status ~= 201 then wrong = wrong + 1 end
+-- How they were answered: bare is a refusal that does not say when to come again.
+placed, shed, bare, wrong = 0, 0, 0, 0
+function response(status, headers)
+  if status == 201 then
+    placed = placed + 1
+  elseif status == 503 then
+    shed = shed + 1
+    for name, _ in pairs(headers) do if name:lower() == "retry-after" then return end end
+    bare = bare + 1
+  else
+    wrong = wrong + 1
+  end
 end
 
 function done(summary, latency)
+  local told = { placed = 0, shed = 0, bare = 0, wrong = 0 }
+  for _, thread in ipairs(threads) do
+    for name, _ in pairs(told) do told[name] = told[name] + thread:get(name) end
+  end
   io.write(string.format(
-    'RESULT {"requests":%d,"seconds":%.6f,"errors":%d,"p50_ms":%.3f,"p99_ms":%.3f,"max_ms":%.3f}\n',
-    summary.requests, summary.duration / 1e6,
+    'RESULT {"requests":%d,"placed":%d,"shed":%d,"bare":%d,"wrong":%d,"seconds":%.6f,"errors":%d,' ..
+    '"connect":%d,"read":%d,"write":%d,"timeout":%d,"p50_ms":%.3f,"p99_ms":%.3f,"max_ms":%.3f}\n',
+    summary.requests, told.placed, told.shed, told.bare, told.wrong, summary.duration / 1e6,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout,
+    summary.errors.connect, summary.errors.read, summary.errors.write, summary.errors.timeout,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))
 end

@@ -25,7 +25,14 @@ _NAMES = {
 def page(results: dict[str, Any]) -> str:
     """Return the page."""
     parts = [_HEAD]
-    chapters = {"placing": _placing, "reads": _reads, "importing": _importing, "analytics": _analytics}
+    chapters = {
+        "placing": _placing,
+        "reads": _reads,
+        "overload": _overload,
+        "soak": _soak,
+        "importing": _importing,
+        "analytics": _analytics,
+    }
     for name, write in chapters.items():
         if name in results:
             parts += write(results[name])
@@ -90,6 +97,52 @@ def _reads(told: dict[str, Any]) -> Iterator[str]:
         for how, ms in (("through the driver", deep["ms"]), ("as it tells itself", deep.get("within_ms"))):
             if ms:
                 yield f"| {database}, {how} | {ms['p50']} | {ms['p99']} |"
+    yield ""
+
+
+def _overload(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Five times too much\n\n`python -m bench overload`, {told['at']}, {told['machine']}.\n"
+    yield (
+        f"{told['clients']:,} clients send orders as fast as they are answered to a server whose queue of writes holds "
+        f"{told['queue']}; who is refused hears 503 with Retry-After, and does not heed it. That is as much as the "
+        "machine gives, which is shared by clients, server, database and whoever else is on it. Before it the peak; "
+        f"after it {told['usual']} clients, second by second, until a second's p99 is no worse than the worst before.\n"
+    )
+    yield (
+        "| | peak, orders/s | **placed in the storm, of the peak** (by rounds) | refused/s | of them told when to come "
+        "again | p50 / longest ms | usual p99 ms | as before after, s |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for database in ("sqlite", "postgresql"):
+        rounds, kept = told[database]["rounds"], told[database]["kept"]
+        peak, shed, p50, usual = (
+            statistics.median(one[key] for one in rounds)
+            for key in ("peak_per_s", "shed_per_s", "p50_ms", "usual_p99_ms")
+        )
+        heard, turned_away = (sum(one[key] for one in rounds) for key in ("told_when", "shed"))
+        yield (
+            f"| {database} | {peak:,.0f} | **{kept['median']:.2f}** ({', '.join(map(str, kept['rounds']))}) "
+            f"| {shed:,.0f} | {heard:,} of {turned_away:,} "
+            f"| {p50:,.0f} / {max(one['max_ms'] for one in rounds):,.0f} | {usual:.0f} "
+            f"| {', '.join(str(one['recovered_s']) for one in rounds)} |"
+        )
+    yield ""
+
+
+def _soak(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Memory over {told['minutes']:g} minutes\n\n`python -m bench soak`, {told['at']}, {told['machine']}.\n"
+    yield (
+        f"{told['clients']} clients place orders all the time, and pages, orders and figures are asked for between. "
+        "Resident MiB of the server; the slope is the line of least squares through what came after the first fifth.\n"
+    )
+    yield "| | orders | at first | warm | at last | most | slope, MiB an hour | flat |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for database in ("sqlite", "postgresql"):
+        one = told[database]
+        yield (
+            f"| {database} | {one['orders']:,} | {one['first_mib']} | {one['warm_mib']} | {one['last_mib']} "
+            f"| {one['most_mib']} | **{one['slope_mib_per_hour']}** | {'yes' if one['flat'] else 'no'} |"
+        )
     yield ""
 
 

@@ -18,9 +18,9 @@ class Installation:
         self.folder = folder
         self.database_url = database_url
 
-    def started(self, *defects: str, log_level: str = "warning") -> AbstractContextManager[Product]:
-        """Start the product; with `defects`, with these seeded into it."""
-        settings = {"ORDERHOUSE_LOG_LEVEL": log_level}
+    def started(self, *defects: str, log_level: str = "warning", **settings: str) -> AbstractContextManager[Product]:
+        """Start the product, with more `settings`; with `defects`, with these seeded into it."""
+        settings = {"ORDERHOUSE_LOG_LEVEL": log_level, **settings}
         if not defects:
             return servers.product(self.folder, self.database_url, **settings)
         spoilt = (sys.executable, "-m", "tests.bars.spoilt", ",".join(defects))

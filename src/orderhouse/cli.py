@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
+_DOORS = 16
+
 
 @app.command()
 def up(
@@ -61,7 +63,10 @@ def up(
                 date_header=False,
                 timeout_graceful_shutdown=10,
             )
-            uvicorn.Server(config).run()
+            listening = config.bind_socket()
+            # uvloop accepts one connection a turn from each socket it is given: when many come at once while it is
+            # busy, the last of them would wait for seconds.
+            uvicorn.Server(config).run(sockets=[listening, *(listening.dup() for _ in range(_DOORS - 1))])
 
 
 def _welcome(settings: Settings, *, for_people: bool) -> None:

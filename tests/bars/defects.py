@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime import telemetry
-from orderhouse.runtime.database import postgres, sqlite
+from orderhouse.runtime.database import lanes, postgres, sqlite
 from orderhouse.runtime.web import front, problems
 
 _LATE_S = 0.03
@@ -88,6 +88,26 @@ def leaves_syncing_to_the_database() -> None:
     postgres._SYNCED = "SELECT"
 
 
+def writes_slowly() -> None:
+    """Take ten milliseconds for each order that is written: so few of them are too many, on any machine."""
+    quick = lanes.Lane._serve
+
+    async def slow(self: lanes.Lane, taken: list[Any], perform: lanes.Perform) -> Any:
+        seconds = 0.01 * sum(len(waiting.asked) for waiting in taken)
+        if isinstance(self, lanes.ThreadLane):
+            time.sleep(seconds)
+        else:
+            await asyncio.sleep(seconds)
+        return await quick(self, taken, perform)
+
+    lanes.Lane._serve = slow  # type: ignore[method-assign]
+
+
+def queues_without_end() -> None:
+    """Take every write, however many wait."""
+    lanes.Lane.full = property(lambda _self: False)  # type: ignore[assignment,method-assign]
+
+
 def logs_what_it_was_sent() -> None:
     """Log every header of every request, as it came."""
     careful = front.Front.__call__
@@ -130,6 +150,8 @@ SEEDED: dict[str, Callable[[], None]] = {
         answers_before_the_commit,
         syncs_now_and_then,
         leaves_syncing_to_the_database,
+        writes_slowly,
+        queues_without_end,
         logs_what_it_was_sent,
         logs_as_text,
         says_what_broke,

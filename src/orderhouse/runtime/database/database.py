@@ -44,6 +44,11 @@ class Database(ABC):
         """Return what `work` decided of each, durably, in one transaction of their own."""
         return await self._lane.put(work, asked, alone=True)
 
+    @property
+    def full(self) -> bool:
+        """Whether a write would be refused as DatabaseBusy now."""
+        return self._lane.full
+
     @abstractmethod
     async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of a question that takes a millisecond or less: a row, or a page by an index."""

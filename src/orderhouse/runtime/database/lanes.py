@@ -64,12 +64,17 @@ class Lane:
         """Queue `asked`; the future holds an outcome for each. `alone` asks for a transaction of its own."""
         if self._closed:
             raise DatabaseUnavailable
-        if len(self._waiting) >= self._bound:
+        if self.full:
             raise DatabaseBusy
         answered: asyncio.Future[list[R | Refusal]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(work, asked, answered, alone))
         self._wake()
         return answered
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is taken at the moment."""
+        return len(self._waiting) >= self._bound
 
     def _wake(self) -> None:
         raise NotImplementedError

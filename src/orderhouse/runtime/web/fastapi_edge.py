@@ -28,6 +28,7 @@ from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.once import Answer, KeyReused, OnceCall
 from orderhouse.runtime.tokens import Verifier
 from orderhouse.runtime.web import bodies, problems
+from orderhouse.runtime.web.admission import Admission
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.refusals import (
     BodyTooLarge,
@@ -122,6 +123,7 @@ class Edge:
         self.verifier = verifier
         self.limits = limits
         self.database = database
+        self.admission = Admission(database) if database is not None else None
 
     def router(self, prefix: str, tag: str) -> APIRouter:
         """Return a router whose routes this edge runs."""
@@ -152,6 +154,7 @@ class HouseRoute(APIRoute):
         self._operation = f"{'/'.join(sorted(more.get('methods') or ['GET']))} {path}"
         self._reads_body = False
         self._has_ids = False
+        self._admission: Admission | None = None
         parameters: list[dict[str, Any]] = []
         self._provide = self._providers(endpoint, path, parameters)
         refuses = [*self._always_refuses(parameters), *declared.get("x-refuses", ())]
@@ -203,8 +206,10 @@ class HouseRoute(APIRoute):
             "match_maybe": _MATCH,
             "unless": _UNLESS,
         }
-        if name == "once" and self._edge.database is None:
-            raise TypeError(f"{self._operation}: an edge whose routes write has a database")
+        if name == "once":
+            if self._edge.admission is None:
+                raise TypeError(f"{self._operation}: an edge whose routes write has a database")
+            self._admission = self._edge.admission
         if name in documented:
             parameters.append(documented[name])
         given: dict[str, Provide] = {
@@ -253,6 +258,8 @@ class HouseRoute(APIRoute):
         methods = self.methods or set()
         if scope["method"] not in methods:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
+        if self._admission is not None and self._admission.full:
+            await self._admission.wait()
         request = Request(scope, self._edge)
         if self.permission is not None:
             request.authenticate(self.permission)

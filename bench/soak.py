@@ -1,0 +1,73 @@
+"""Memory over many minutes of orders, pages and figures: what is left growing when everything has warmed up.
+
+ORDERHOUSE_BENCH_MINUTES says how long for each database; 15 unless set.
+"""
+
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+from bench import servers
+from bench.placing import Load, database_of_its_own
+from bench.servers import Product
+from bench.talk import call
+
+MINUTES = float(os.environ.get("ORDERHOUSE_BENCH_MINUTES", "15"))
+CONNECTIONS = 32
+SLICE_S = 5
+WARM = 0.2
+"""The part of the time in which caches fill, which says nothing about what comes later."""
+FLAT_MIB_PER_HOUR = 64.0
+"""What still counts as flat: a process of a quarter of a gigabyte would take hours to grow by a quarter."""
+
+
+def measure() -> dict[str, object]:
+    """Return the memory of the server over time, on both databases, and its slope."""
+    if not shutil.which("wrk"):
+        raise SystemExit("soak is measured under wrk, which is not here: install it (Debian: wrk)")
+    with servers.folder() as folder:
+        sqlite = _soaked(Path(folder) / "data", "")
+    with servers.postgres() as url, servers.folder() as folder:
+        postgresql = _soaked(Path(folder) / "data", database_of_its_own(url))
+    return {"minutes": MINUTES, "clients": CONNECTIONS, "sqlite": sqlite, "postgresql": postgresql}
+
+
+def _soaked(data: Path, url: str) -> dict[str, object]:
+    with servers.product(data, url, ORDERHOUSE_LOG_LEVEL="info") as product:
+        load, began, orders = Load(product), time.monotonic(), 0
+        at: list[float] = []
+        mb: list[float] = []
+        while time.monotonic() - began < MINUTES * 60:
+            orders += load.storm(CONNECTIONS, SLICE_S)["placed"]
+            _look_about(product)
+            at.append((time.monotonic() - began) / 60)
+            mb.append(product.memory() / 2**20)
+        load.check()
+    warm = [n for n, minute in enumerate(at) if minute >= WARM * MINUTES]
+    slope, _ = statistics.linear_regression([at[n] / 60 for n in warm], [mb[n] for n in warm])
+    return {
+        "orders": orders,
+        "first_mib": round(mb[0]),
+        "warm_mib": round(mb[warm[0]]),
+        "last_mib": round(mb[-1]),
+        "most_mib": round(max(mb)),
+        "slope_mib_per_hour": round(slope, 1),
+        "flat": slope <= FLAT_MIB_PER_HOUR,
+    }
+
+
+def _look_about(product: Product) -> None:
+    """Ask what people ask meanwhile: pages, one order, figures."""
+    token = product.token()
+    page = call(product.url, "GET", "/v1/orders?limit=200", token)
+    for one in page["items"][:20]:
+        call(product.url, "GET", one["links"]["self"], token)
+    for by in ("day", "customer", "status"):
+        call(
+            product.url,
+            "GET",
+            f"/v1/analytics/sales?by={by}&from=2020-01-01&to=2029-12-31&currency=EUR&limit=20",
+            token,
+        )
