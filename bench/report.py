@@ -132,7 +132,7 @@ def _overload(told: dict[str, Any]) -> Iterator[str]:
 def _soak(told: dict[str, Any]) -> Iterator[str]:
     yield f"## Memory over {told['minutes']:g} minutes\n\n`python -m bench soak`, {told['at']}, {told['machine']}.\n"
     yield (
-        f"{told['clients']} clients place orders all the time, and pages, orders and figures are asked for between. "
+        f"{told['clients']} clients place orders all the time, and pages, orders and figures are asked for beside. "
         "Resident MiB of the server; the slope is the line of least squares through what came after the first fifth.\n"
     )
     yield "| | orders | at first | warm | at last | most | slope, MiB an hour | flat |"
