@@ -1,0 +1,1 @@
+"""Users: who people are, which teams they are in, and what they may do."""
