@@ -14,12 +14,12 @@ from orderhouse.customers import contract as customers
 from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
-from orderhouse.runtime.web import problems
+from orderhouse.runtime.web import flask_edge, problems
 from tools import checklist
 from tools.symbols import ROOT
 
-# A refusal is known once its module is loaded: these are loaded by commands, not by the server.
-_COMMANDS = (examination, importing, seed)
+# A refusal is known once its module is loaded: these are loaded by commands, or when they are needed.
+_LOADED = (examination, flask_edge, importing, seed)
 
 _MADE = "<!-- Made from the code by `make docs`: change the code, not this page. -->\n"
 

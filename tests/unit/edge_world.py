@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import httpx2
@@ -41,6 +41,12 @@ from tests.integration import things
 LIMITS = Limits(body_bytes=4096, header_bytes=4096, headers=40, target_bytes=2048, depth=8, digits=20)
 THING = "01997a3e-5d2c-7f4a-8a3f-0c7d4e2b9f10"
 KEY = {"Idempotency-Key": "k1"}
+UNSPEAKABLE = "postgresql://me:hunter2@db/orders"
+
+Framework = Literal["fastapi", "flask"]
+"""In what the API is written: whoever asks it cannot tell."""
+
+FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 
 
 class Secret(Conflict):
@@ -110,16 +116,20 @@ class Service:
         return [Stale() if one.wanted.match not in (None, 1) else one.wanted for one in asked]
 
 
-def _changed(changed: Changed) -> Answer:
-    return json_answer({"name": changed.wanted.name if changed.wanted else ""}, etag(2))
+def changed(thing: Changed) -> Answer:
+    return json_answer({"name": thing.wanted.name if thing.wanted else ""}, etag(2))
 
 
-def _app(edge: Edge, open_edge: Edge, service: Service, checks: Mapping[str, health.Check]) -> FastAPI:
+def _app(
+    framework: Framework, edge: Edge, open_edge: Edge, service: Service, checks: Mapping[str, health.Check]
+) -> FastAPI:
     app = FastAPI(title="Things")
+    # It says the same things, which are defined here.
+    from tests.conformance import things_in_flask
+
+    in_fastapi = [_asked(edge), _written(edge, service), _troubles(open_edge)]
     routers = (
-        _asked(edge),
-        _written(edge, service),
-        _troubles(open_edge),
+        *(in_fastapi if framework == "fastapi" else [things_in_flask.routes(edge, service)]),
         health.routes(open_edge, checks),
         documents.routes(open_edge),
     )
@@ -145,12 +155,12 @@ def _written(edge: Edge, service: Service) -> APIRouter:
     @router.patch("/{thing_id}", response_model=ThingOut, **needs("orders:change", Stale))
     async def change_thing(thing_id: UUID, wanted: MakeThing, match: IfMatch, once: Once) -> Answer:
         """Change a thing."""
-        return await once(service.change, Changed(thing_id, wanted, match), answer=_changed)
+        return await once(service.change, Changed(thing_id, wanted, match), answer=changed)
 
     @router.post("/{thing_id}/retirement", response_model=ThingOut, **needs("orders:assign", Stale))
     async def retire_thing(thing_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
         """Retire a thing."""
-        return await once(service.change, Changed(thing_id, None, match), answer=_changed)
+        return await once(service.change, Changed(thing_id, None, match), answer=changed)
 
     return router
 
@@ -189,7 +199,7 @@ def _troubles(edge: Edge) -> APIRouter:
     @router.get("/broken", response_model=ThingOut, **open_to_all("a test"))
     async def break_down() -> Answer:
         """Break."""
-        raise RuntimeError("postgresql://me:hunter2@db/orders")
+        raise RuntimeError(UNSPEAKABLE)
 
     @router.get("/down", response_model=ThingOut, **open_to_all("a test"))
     async def be_down() -> Answer:
@@ -208,12 +218,18 @@ class Api:
     """The things' API, asked one request after the other."""
 
     def __init__(
-        self, runner: asyncio.Runner, database: Database, keys: SigningKeys, /, **checks: health.Check
+        self,
+        framework: Framework,
+        runner: asyncio.Runner,
+        database: Database,
+        keys: SigningKeys,
+        /,
+        **checks: health.Check,
     ) -> None:
         self.service = Service()
         self.keys = keys
         verifier = Verifier(keys.jwks())
-        self.app = _app(Edge(verifier, LIMITS, database), Edge(verifier, LIMITS), self.service, checks)
+        self.app = _app(framework, Edge(verifier, LIMITS, database), Edge(verifier, LIMITS), self.service, checks)
         self.front = Front(self.app, LIMITS)
         self._runner = runner
 
@@ -255,14 +271,14 @@ class Api:
 
 
 @contextmanager
-def opened(folder: Path, /, **checks: health.Check) -> Iterator[Api]:
-    """Yield an API of its own."""
+def opened(folder: Path, framework: Framework = "fastapi", /, **checks: health.Check) -> Iterator[Api]:
+    """Yield an API of its own, written in `framework`."""
     things.create(folder / "things.sqlite3")
     with asyncio.Runner() as runner:
         opening = things.opened(folder / "things.sqlite3")
         database = runner.run(opening.__aenter__())
         try:
-            yield Api(runner, database, SigningKeys.made(folder / "keys"), **checks)
+            yield Api(framework, runner, database, SigningKeys.made(folder / "keys"), **checks)
         finally:
             runner.run(opening.__aexit__(None, None, None))
 

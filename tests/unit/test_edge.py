@@ -13,22 +13,22 @@ from orderhouse.runtime.once import Answer
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web.fastapi_edge import Edge, Once, needs, open_to_all
 from tests.unit import edge_world
-from tests.unit.edge_world import KEY, LIMITS, THING, Api, MakeThing
+from tests.unit.edge_world import FRAMEWORKS, KEY, LIMITS, THING, Api, MakeThing
 
 TEA = {"name": "tea"}
 _THING = UUID(THING)
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    with edge_world.opened(tmp_path) as opened:
+@pytest.fixture(params=FRAMEWORKS)
+def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
+    with edge_world.opened(tmp_path, request.param) as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API for tests that leave nothing behind."""
-    with edge_world.opened(tmp_path_factory.mktemp("shared")) as opened:
+    with edge_world.opened(tmp_path_factory.mktemp("shared"), request.param) as opened:
         yield opened
 
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from tests.unit import edge_world
-from tests.unit.edge_world import LIMITS, THING, Api, scope
+from tests.unit.edge_world import FRAMEWORKS, LIMITS, THING, Api, scope
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with edge_world.opened(tmp_path_factory.mktemp("limits")) as opened:
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with edge_world.opened(tmp_path_factory.mktemp("limits"), request.param) as opened:
         yield opened
 
 

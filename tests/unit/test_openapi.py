@@ -8,12 +8,12 @@ from openapi_spec_validator import validate
 
 from orderhouse.runtime.tokens import Verifier
 from tests.unit import edge_world
-from tests.unit.edge_world import Api
+from tests.unit.edge_world import FRAMEWORKS, Api
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with edge_world.opened(tmp_path_factory.mktemp("openapi")) as opened:
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with edge_world.opened(tmp_path_factory.mktemp("openapi"), request.param) as opened:
         yield opened
 
 

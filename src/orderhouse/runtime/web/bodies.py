@@ -20,6 +20,9 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 _ZEROS = bytes.maketrans(b"0123456789E", b"0000000000e")
 _EXPONENTS = (b"0e000", b"0e+000", b"0e-000")
 _EXPONENT = re.compile(rb"(?:^|[:,\[\s])-?[0-9]++(?:\.[0-9]++)?[eE][+-]?[0-9]{3}")
+JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+
 _LONGEST_DETAIL = 200
 _MOST_PARAMETERS = 50
 
@@ -80,12 +83,12 @@ def _large_number(digits: int) -> re.Pattern[bytes]:
     return re.compile(rb"[0-9]{%d}|[0-9][eE][+-]?[0-9]{3}" % (digits + 1))
 
 
-def check_media_type(content_type: bytes) -> None:
-    """Refuse a body that does not say it is JSON in UTF-8."""
+def check_media_type(content_type: bytes, wanted: bytes = JSON) -> None:
+    """Refuse a body that does not say it is what is `wanted`, in UTF-8."""
     kind, _, parameters = content_type.lower().partition(b";")
     charset = parameters.strip().replace(b'"', b"")
-    if kind.strip() != b"application/json" or charset not in (b"", b"charset=utf-8"):
-        raise MediaTypeUnsupported
+    if kind.strip() != wanted or charset not in (b"", b"charset=utf-8"):
+        raise MediaTypeUnsupported(*(() if wanted == JSON else (f"This one is {wanted.decode()}.",)))
 
 
 def validated(adapter: TypeAdapter[M], value: Any) -> M:

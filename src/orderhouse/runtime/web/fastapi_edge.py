@@ -157,9 +157,10 @@ class HouseRoute(APIRoute):
         self._admission: Admission | None = None
         parameters: list[dict[str, Any]] = []
         self._provide = self._providers(endpoint, path, parameters)
-        refuses = [*self._always_refuses(parameters), *declared.get("x-refuses", ())]
+        refuses = [*self._always_refuses(parameters, declared), *declared.get("x-refuses", ())]
         more["openapi_extra"] = {
             **({"parameters": parameters} if parameters else {}),
+            **({"requestBody": declared["requestBody"]} if "requestBody" in declared else {}),
             "x-permission": self.permission or "none",
             "security": [{"bearer": []}] if self.permission else [],
         }
@@ -221,11 +222,11 @@ class HouseRoute(APIRoute):
         }
         return given[name]
 
-    def _always_refuses(self, parameters: list[dict[str, Any]]) -> list[type[Refusal]]:
+    def _always_refuses(self, parameters: list[dict[str, Any]], declared: dict[str, Any]) -> list[type[Refusal]]:
         refuses: list[type[Refusal]] = [Malformed, RequestInvalid, Unavailable, TargetTooLong, HeadersTooLarge, Failed]
         if self.permission:
             refuses += [Unauthenticated, PermissionMissing]
-        if self._reads_body:
+        if self._reads_body or "requestBody" in declared:
             refuses += [BodyTooLarge, MediaTypeUnsupported]
         if self._has_ids:
             refuses.append(NotFound)
@@ -263,9 +264,17 @@ class HouseRoute(APIRoute):
         request = Request(scope, self._edge)
         if self.permission is not None:
             request.authenticate(self.permission)
+        await self.take(request, receive)
+        await self.serve(request, {name: provide(request) for name, provide in self._provide}, send)
+
+    async def take(self, request: "Request", receive: Receive) -> None:
+        """Read the body, if the endpoint takes one."""
         if self._reads_body:
             await request.read(receive)
-        await send_answer(send, await self._endpoint(**{name: provide(request) for name, provide in self._provide}))
+
+    async def serve(self, request: "Request", given: dict[str, Any], send: Send) -> None:  # noqa: ARG002 - others look at it
+        """Send what the endpoint makes of what it was given."""
+        await send_answer(send, await self._endpoint(**given))
 
 
 class Request:
@@ -303,6 +312,15 @@ class Request:
     async def read(self, receive: Receive) -> None:
         """Read and parse the body, never more of it than is taken."""
         bodies.check_media_type(self._headers.get(b"content-type", b""))
+        await self._whole(receive)
+        self.json = bodies.parsed(self.body, self._edge.limits)
+
+    async def read_form(self, receive: Receive) -> None:
+        """Read the body, which is a form, never more of it than is taken."""
+        bodies.check_media_type(self._headers.get(b"content-type", b""), bodies.FORM)
+        await self._whole(receive)
+
+    async def _whole(self, receive: Receive) -> None:
         most = self._edge.limits.body_bytes
         declared = self._headers.get(b"content-length", b"0")
         if len(declared) > 18 or (declared.isdigit() and int(declared) > most):
@@ -319,7 +337,6 @@ class Request:
             parts.append(part)
             more = message.get("more_body", False)
         self.body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self.json = bodies.parsed(self.body, self._edge.limits)
 
     def id_in_path(self, name: str) -> UUID:
         """Return an id of the path; what is no id names nothing."""
@@ -383,19 +400,24 @@ def json_answer(value: Any, *headers: tuple[str, str], status: int = 200) -> Ans
     return Answer(status, headers, orjson.dumps(value))
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
-    """Send `answer`."""
+def head_of(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """Return every header `answer` is sent with."""
     headers = [
         (b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"),
         *((name.encode(), value.encode()) for name, value in answer.headers),
     ]
-    if answer.status != 304:
+    if answer.status not in (204, 304):
         headers.append((b"content-length", str(len(answer.body)).encode()))
         if not any(name == "content-type" for name, _ in answer.headers):
             headers.append((b"content-type", b"application/json"))
     if answer.replayed:
         headers.append((b"idempotency-replayed", b"true"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    return headers
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send `answer`."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": head_of(answer)})
     await send({"type": "http.response.body", "body": answer.body})
 
 
