@@ -11,12 +11,11 @@ import psycopg
 import pytest
 
 from orderhouse.customers import reads
-from orderhouse.customers.errors import PagesDoNotCombine
 from orderhouse.customers.reads import Page
-from orderhouse.customers.schemas import COUNTED_TO, LARGEST_OFFSET, AddCustomer, ListCustomers, Seen
+from orderhouse.customers.schemas import AddCustomer, ListCustomers, Seen
 from orderhouse.customers.wiring import Customers
 from orderhouse.kernel.ids import new_id
-from orderhouse.kernel.pages import CursorInvalid, cursor_of
+from orderhouse.kernel.pages import COUNTED_TO, LARGEST_OFFSET, CursorInvalid, PagesDoNotCombine, cursor_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from orderhouse.customers.schemas import (
-    LARGEST_OFFSET,
     AddCustomer,
     ChangeCustomer,
     ImportCustomer,
     ListCustomers,
-    email_key,
-    name_key,
 )
+from orderhouse.kernel.email import email_key
+from orderhouse.kernel.pages import LARGEST_OFFSET
+from orderhouse.kernel.text import name_key
 
 LIST = TypeAdapter(ListCustomers)
 

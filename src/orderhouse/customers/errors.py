@@ -43,9 +43,3 @@ class CannotAdmit(Invalid):
     """This cannot be a customer."""
 
     code = "cannot_admit"
-
-
-class PagesDoNotCombine(Invalid):
-    """A page is asked for by cursor or by offset, never by both."""
-
-    code = "pages_do_not_combine"

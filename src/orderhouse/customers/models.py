@@ -13,10 +13,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from orderhouse.customers.contract import CustomerCard
 from orderhouse.customers.errors import AlreadyActive, AlreadyInactive
-from orderhouse.customers.schemas import AddCustomer, ChangeCustomer, ImportCustomer, email_key, name_key
+from orderhouse.customers.schemas import AddCustomer, ChangeCustomer, ImportCustomer
 from orderhouse.kernel import ids
 from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.email import email_key
 from orderhouse.kernel.principal import Principal
+from orderhouse.kernel.text import name_key
 from orderhouse.runtime.database.tables import Id, tables_of
 
 API = "api"

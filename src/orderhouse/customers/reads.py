@@ -5,10 +5,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from orderhouse.customers.contract import CustomerCard
-from orderhouse.customers.errors import PagesDoNotCombine
 from orderhouse.customers.models import CustomerState
-from orderhouse.customers.schemas import COUNTED_TO, ListCustomers
+from orderhouse.customers.schemas import ListCustomers
 from orderhouse.kernel import pages
+from orderhouse.kernel.pages import COUNTED_TO, PagesDoNotCombine
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.sql import Row, as_id
 from orderhouse.runtime.database.transaction import Reading

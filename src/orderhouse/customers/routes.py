@@ -1,7 +1,6 @@
 """Customers over HTTP."""
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -14,7 +13,6 @@ from orderhouse.customers.errors import (
     CustomerNotFound,
     EmailTaken,
     ExternalIdTaken,
-    PagesDoNotCombine,
 )
 from orderhouse.customers.models import CustomerState
 from orderhouse.customers.schemas import (
@@ -28,9 +26,10 @@ from orderhouse.customers.schemas import (
 )
 from orderhouse.customers.service import CustomerService
 from orderhouse.kernel.clock import as_text
-from orderhouse.kernel.pages import CursorInvalid
+from orderhouse.kernel.pages import CursorInvalid, PagesDoNotCombine
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
+from orderhouse.runtime.web import links
 from orderhouse.runtime.web.fastapi_edge import (
     Asker,
     Edge,
@@ -119,29 +118,20 @@ def _changed(customer: CustomerState) -> Answer:
 
 
 def _page(wanted: ListCustomers, page: reads.Page, *, may_write: bool) -> dict[str, Any]:
-    asked = wanted.model_dump(exclude_unset=True)
-    links = {"self": _address(asked)}
-    if page.next:
-        links["next"] = _address({name: asked[name] for name in asked if name != "offset"} | {"cursor": page.next})
     return {
         "items": [_shown(customer, may_write=may_write) for customer in page.customers],
         "next": page.next,
         "total": page.total,
-        "links": links,
+        "links": links.of_page(schemas.PATH, wanted, page.next),
     }
 
 
-def _address(query: dict[str, Any]) -> str:
-    said = {name: value for name, value in query.items() if value is not None}
-    return f"{schemas.PATH}?{urlencode(said)}" if said else schemas.PATH
-
-
 def _shown(customer: CustomerState, *, may_write: bool) -> dict[str, Any]:
-    links = {name: path.format(customer.id) for name, path in schemas.LINKS.items()}
+    ways = {name: path.format(customer.id) for name, path in schemas.LINKS.items()}
     if may_write and customer.active:
-        links["deactivation"] = schemas.DEACTIVATION.format(customer.id)
+        ways["deactivation"] = schemas.DEACTIVATION.format(customer.id)
     elif may_write:
-        links["reactivation"] = schemas.REACTIVATION.format(customer.id)
+        ways["reactivation"] = schemas.REACTIVATION.format(customer.id)
     return {
         "id": customer.id,
         "name": customer.name,
@@ -153,5 +143,5 @@ def _shown(customer: CustomerState, *, may_write: bool) -> dict[str, Any]:
         "version": customer.version,
         "created_at": as_text(customer.created_at),
         "updated_at": as_text(customer.updated_at),
-        "links": links,
+        "links": ways,
     }

@@ -6,12 +6,14 @@ import json
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from orderhouse.kernel.errors import Invalid
 
 LARGEST_PAGE = 200
 USUAL_PAGE = 50
+LARGEST_OFFSET = 10_000
+COUNTED_TO = 10_001
 
 Cursor = Annotated[
     str,
@@ -23,6 +25,22 @@ Cursor = Annotated[
     ),
 ]
 """A cursor in a query."""
+
+
+def _not_too_far(offset: int) -> int:
+    if offset > LARGEST_OFFSET:
+        raise ValueError(f"must be at most {LARGEST_OFFSET}; to go further, follow `next`, a cursor")
+    return offset
+
+
+Offset = Annotated[int, Field(ge=0, json_schema_extra={"maximum": LARGEST_OFFSET}), AfterValidator(_not_too_far)]
+"""How many to pass over, in a query."""
+
+
+class PagesDoNotCombine(Invalid):
+    """A page is asked for by cursor or by offset, never by both."""
+
+    code = "pages_do_not_combine"
 
 
 class CursorInvalid(Invalid):

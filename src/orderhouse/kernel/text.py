@@ -1,8 +1,9 @@
 """Text as people type it: kept to the byte, or refused."""
 
+import unicodedata
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 # A pattern is looked for without asking Python, and with one pydantic takes no lone surrogate, which is half a
 # character that no database keeps.
@@ -20,3 +21,34 @@ REASONS = {
     LINES_PATTERN: "must not hold control characters other than tabs and line ends",
 }
 """What a pattern asks for, in words."""
+
+
+def not_blank(text: str) -> str:
+    """Return `text`; ValueError when it is spaces only."""
+    if text.isspace():
+        raise ValueError("must not be blank")
+    return text
+
+
+NOT_BLANK = {"pattern": r"^[^\x00-\x1F\x7F]*[^\s\x00-\x1F\x7F][^\x00-\x1F\x7F]*$"}
+"""What a document says of a line that is not blank."""
+
+Name = Annotated[
+    Line,
+    Field(min_length=1, max_length=200, examples=["Ada's Tea Room"], json_schema_extra=NOT_BLANK),
+    AfterValidator(not_blank),
+]
+"""What somebody or something is called."""
+
+InstantText = Annotated[str, Field(examples=["2026-11-20T09:30:00.000000Z"], json_schema_extra={"format": "date-time"})]
+"""An instant on the wire, in an answer."""
+
+
+def folded(text: str) -> str:
+    """Return what is equal for all spellings of one text: without regard to case, and composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def name_key(name: str) -> str:
+    """Return what a name is sorted by: without regard to case, and no longer than an order of names needs."""
+    return folded(name)[:64]
