@@ -15,6 +15,7 @@ from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
 from orderhouse.runtime.web import flask_edge, problems
+from orderhouse.users import contract as users
 from tools import checklist
 from tools.symbols import ROOT
 
@@ -84,6 +85,8 @@ def _facts() -> str:
     parts.append("| context | fact | meaning |\n|---|---|---|")
     for name, fact in customers.FACTS.items():
         parts.append(f"| customers | `{name}` v1 | {_first_line(fact.__doc__)} |")
+    for name, told in users.FACTS.items():
+        parts.append(f"| users | `{name}` v1 | {_first_line(told.__doc__)} |")
     for name in orders.FACTS:
         parts.append(f"| orders | `{name}` v1 | {_ORDERS_FACTS[name]} |")
     return "\n".join(parts) + "\n"
@@ -124,6 +127,10 @@ def _boundaries() -> str:
             f"| orders | {source} | customer_cards: active, country | placing asks nobody; a deactivated customer can "
             "place no order a second later |"
         )
+    parts.append(
+        "| users | customers, by asking | a customer's id in a user's row | what a user of role customer may see; set "
+        "when the address is verified, or by whoever invites |"
+    )
     for source in analytics_readers.READS:
         parts.append(
             f"| analytics | {source} | a narrow row per document | sums over millions of rows; within a second |"

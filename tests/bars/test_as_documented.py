@@ -30,15 +30,27 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
         token = served.token()
         customer = added(served, "/v1/customers", {"name": "Ada", "country": "United Kingdom"}, token)
         order = added(served, "/v1/orders", {"customer_id": customer, "currency": "GBP", "lines": [LINE]}, token)
+        ada = {"email": "ada@example.com", "name": "Ada", "role": "clerk"}
+        known = {
+            "customer_id": customer,
+            "order_id": order,
+            "code": "order_unknown",
+            "email": ada["email"],
+            "user_id": added(served, "/v1/users", ada, token),
+            "team_id": added(served, "/v1/teams", {"name": "Returns"}, token),
+            "role_id": added(served, "/v1/roles", {"name": "returns", "permissions": ["orders:read"]}, token),
+            "invitation_id": added(served, "/v1/invitations", ada | {"email": "new@example.com"}, token),
+        }
         report = tmp_path / "answers.json"
         environment = {
             **os.environ,
             "PYTHONPATH": str(HERE.parents[1]),
             "SCHEMATHESIS_HOOKS": "tests.bars.schemathesis_hooks",
-            "KNOWN_IDS": json.dumps({"customer_id": customer, "order_id": order, "code": "order_unknown"}),
+            "KNOWN_IDS": json.dumps(known),
             "ANSWERS_REPORT": str(report),
             "BASE_URL": served.url,
             "BEARER": f"Bearer {token}",
+            "SERVICE_BEARER": f"Bearer {served.token('service')}",
         }
         command = [
             str(Path(sys.executable).with_name("schemathesis")),

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from orderhouse.assembly import data_folder, examination, places
 from orderhouse.assembly.data_folder import FolderInUse
+from orderhouse.assembly.places import SCHEMAS
 from orderhouse.cli import app
 from orderhouse.runtime.database import sqlite
 from orderhouse.runtime.settings import Settings
@@ -50,7 +51,7 @@ def test_a_token_needs_a_key_and_a_customer_only_for_customers(folder: Path) -> 
 
 def test_migrate_brings_every_database_to_its_latest_revision(folder: Path) -> None:
     assert run("migrate").exit_code == 0
-    assert {file.name for file in folder.glob("*.sqlite3")} == {"customers.sqlite3", "orders.sqlite3"}
+    assert {file.name for file in folder.glob("*.sqlite3")} == {f"{context}.sqlite3" for context in SCHEMAS}
     assert run("migrate").exit_code == 0
 
 

@@ -20,6 +20,7 @@ from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading
+from orderhouse.users.wiring import Users
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +42,8 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Place]:
 @asynccontextmanager
 async def opened(places: dict[str, Place]) -> AsyncIterator[Contexts]:
     customers = Customers.opened(places["customers"], bound=100)
-    contexts = Contexts(customers, Orders.opened(places["orders"], bound=100))
+    orders, users = Orders.opened(places["orders"], bound=100), Users.opened(places["users"], bound=100)
+    contexts = Contexts(customers, orders, users)
     try:
         yield contexts
     finally:

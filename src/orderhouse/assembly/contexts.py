@@ -7,14 +7,16 @@ from orderhouse.customers.wiring import Customers
 from orderhouse.orders.wiring import Orders
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.settings import Settings
+from orderhouse.users.wiring import Users
 
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """Customers and orders over their databases. Whoever opens them closes them."""
+    """Customers, orders and users over their databases. Whoever opens them closes them."""
 
     customers: Customers
     orders: Orders
+    users: Users
 
     @classmethod
     def opened(cls, settings: Settings) -> "Contexts":
@@ -22,12 +24,13 @@ class Contexts:
         return cls(
             Customers.opened(place_of("customers", settings), bound=settings.write_queue),
             Orders.opened(place_of("orders", settings), bound=settings.write_queue),
+            Users.opened(place_of("users", settings), bound=settings.write_queue),
         )
 
     @property
     def databases(self) -> tuple[Database, ...]:
         """Their databases."""
-        return (self.customers.database, self.orders.database)
+        return (self.customers.database, self.orders.database, self.users.database)
 
     async def close(self) -> None:
         """Write what still waits, and close every database."""

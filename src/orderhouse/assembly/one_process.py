@@ -13,6 +13,7 @@ from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.process import settle_down
 from orderhouse.kernel import clock
+from orderhouse.kernel.errors import Unavailable
 from orderhouse.runtime import facts, once
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.errors import DatabaseBusy
@@ -64,6 +65,7 @@ def app(settings: Settings) -> Front:
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
         contexts.customers.routes(edge),
+        contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
         health.routes(edge(), _checks(contexts, followers)),
         documents.routes(edge()),
@@ -106,6 +108,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await _welcome_first_owner(contexts, settings)
         tasks = [asyncio.create_task(follower.run(), name=name) for name, follower in followers.items()]
         tasks.append(asyncio.create_task(_forget(contexts, settings), name="forget answers"))
         settle_down()
@@ -119,6 +122,17 @@ def _lifespan(
             await contexts.close()
 
     return lifespan
+
+
+async def _welcome_first_owner(contexts: Contexts, settings: Settings) -> None:
+    """Make the first owner where there is nobody; a database that is away keeps nobody from starting."""
+    try:
+        owner = await contexts.users.first_owner(settings.owner_email)
+    except Unavailable as refusal:
+        log.warning("first_owner_not_made", refused=refusal.code)
+        return
+    if owner is not None:
+        log.info("first_owner_made", user_id=str(owner))
 
 
 async def _forget(contexts: Contexts, settings: Settings) -> None:

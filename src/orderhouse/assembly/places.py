@@ -8,8 +8,9 @@ from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.settings import Settings
+from orderhouse.users.wiring import SCHEMA as USERS
 
-SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, ORDERS)}
+SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, ORDERS, USERS)}
 """Every context that has a database."""
 
 

@@ -29,11 +29,18 @@ class SourceCustomer(NamedTuple):
     country: str | None = None
 
 
-class CustomerDirectory(Protocol):
-    """Customers, as neighbours reach them."""
+class CustomerLookup(Protocol):
+    """Customers, as neighbours ask about them. Every call may raise Unavailable."""
 
     async def cards(self, ids: Collection[UUID]) -> Mapping[UUID, CustomerCard]:
         """Return the card of each of `ids` there is a customer for."""
+
+    async def with_email(self, email: str) -> CustomerCard | None:
+        """Return the card of the customer whose address it is, however it is written; None when it is nobody's."""
+
+
+class CustomerDirectory(CustomerLookup, Protocol):
+    """Customers, as neighbours reach them."""
 
     async def admit(self, source: str, wanted: Sequence[SourceCustomer]) -> Mapping[str, UUID]:
         """Return the id of each customer by its external id; those `source` never brought before are added.

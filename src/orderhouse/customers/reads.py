@@ -8,6 +8,7 @@ from orderhouse.customers.contract import CustomerCard
 from orderhouse.customers.models import CustomerState
 from orderhouse.customers.schemas import ListCustomers
 from orderhouse.kernel import pages
+from orderhouse.kernel.email import email_key
 from orderhouse.kernel.pages import COUNTED_TO, PagesDoNotCombine
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.sql import Row, as_id
@@ -42,6 +43,16 @@ def cards(reading: Reading, ids: Collection[UUID]) -> dict[UUID, CustomerCard]:
     return {card.id: card for card in map(_card, found)}
 
 
+def card_with(reading: Reading, email: str) -> CustomerCard | None:
+    """Return the card of the customer whose address it is; None when it is nobody's, or no address."""
+    try:
+        key = email_key(email)
+    except ValueError:
+        return None
+    found = reading.row(f"SELECT {_CARD} FROM customers WHERE email_key = :key", key=key)
+    return _card(found) if found else None
+
+
 def page(reading: Reading, wanted: ListCustomers, caller: Principal) -> Page:
     """Return the page that is wanted of the customers `caller` may know of. Reads by one index."""
     if wanted.cursor is not None and wanted.offset is not None:
@@ -70,6 +81,9 @@ def _filters(wanted: ListCustomers, caller: Principal) -> tuple[list[str], dict[
     if wanted.external_id is not None:
         filters.append("external_id = :external_id")
         values["external_id"] = wanted.external_id
+    if wanted.email is not None:
+        filters.append("email_key = :email")
+        values["email"] = email_key(wanted.email)
     if wanted.active is not None and values:
         # Without `=`, or SQLite might take the index of all that are active rather than that of the few others left.
         filters.append("active" if wanted.active == "true" else "NOT active")

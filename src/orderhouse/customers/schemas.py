@@ -124,6 +124,7 @@ class ListCustomers(BaseModel):
 
     active: Literal["true", "false"] | None = Field(None, description="Only those who can place orders, or cannot.")
     external_id: Line | None = Field(None, max_length=128, description="What a source calls it.")
+    email: Email | None = Field(None, description="Whose address it is, however it is written.")
     sort: Literal["-created_at", "created_at", "name", "-name"] = Field("-created_at", description="Which comes first.")
     limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
     cursor: Cursor | None = None

@@ -69,6 +69,10 @@ class InProcessDirectory:
         """Return the card of each of `ids` there is a customer for."""
         return await self._database.read(reads.cards, ids)
 
+    async def with_email(self, email: str) -> CustomerCard | None:
+        """Return the card of the customer whose address it is; None when it is nobody's."""
+        return await self._database.read(reads.card_with, email)
+
     async def admit(self, source: str, wanted: Sequence[SourceCustomer]) -> Mapping[str, UUID]:
         """Return the id of each customer by its external id; those `source` never brought before are added."""
         asked = [_asked(source, one) for one in wanted]

@@ -15,8 +15,18 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "orders:change": frozenset({"owner", "manager", "clerk", "service"}),
     "orders:assign": frozenset({"owner", "manager"}),
     "analytics:read": frozenset({"owner", "manager", "analyst"}),
+    "users:read": frozenset({"owner", "manager", "clerk", "analyst", "service"}),
+    "users:write": frozenset({"owner", "manager"}),
+    "users:teams": frozenset({"owner", "manager"}),
+    "users:roles": frozenset({"owner"}),
+    "users:identify": frozenset({"service"}),
 }
 """Each permission and the roles that hold it. What a role sees of its own only is decided where the thing lives."""
+
+
+def permissions_of(role: str) -> frozenset[str]:
+    """Return every permission a built-in role holds; none for any other name."""
+    return frozenset(permission for permission, roles in PERMISSIONS.items() if role in roles)
 
 
 @dataclass(frozen=True, slots=True)

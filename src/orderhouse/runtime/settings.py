@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from orderhouse.kernel.email import email_key
 from orderhouse.kernel.errors import Invalid
 
 PREFIX = "ORDERHOUSE_"
@@ -38,6 +39,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Where to listen; this machine alone unless told otherwise.")
     port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
+    owner_email: str = Field(
+        "owner@orderhouse.localhost", description="The address of the first owner, who is made where there is nobody."
+    )
     time_zone: str = Field("UTC", description="The shop's time zone (IANA): what a day is where a request names none.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged, at least.")
     log_format: Literal["auto", "json", "pretty"] = Field(
@@ -52,6 +56,7 @@ class Settings(BaseSettings):
     lock_ms: int = Field(5_000, ge=10, le=60_000, description="How long to wait for somebody else's lock.")
     connect_ms: int = Field(3_000, ge=100, le=60_000, description="How long to wait for a connection to PostgreSQL.")
     readers: int = Field(4, ge=1, le=100, description="How many connections to PostgreSQL only ask, per context.")
+    flask_threads: int = Field(8, ge=1, le=256, description="How many threads run the views of a context in Flask.")
     keep_answers_hours: int = Field(
         24, ge=24, le=8760, description="How long a retry hears the stored answer; a day at least."
     )
@@ -64,6 +69,12 @@ class Settings(BaseSettings):
         if zone not in available_timezones():
             raise ValueError("must be a time zone of IANA's, such as Europe/London")
         return zone
+
+    @field_validator("owner_email")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        email_key(address)
+        return address
 
     @field_validator("database_url")
     @classmethod
