@@ -115,15 +115,20 @@ def environment(data: Path, database_url: str = "", **settings: str) -> dict[str
 
 @contextmanager
 def product(
-    data: Path, database_url: str = "", program: Sequence[str] = (str(PROGRAM),), **settings: str
+    data: Path,
+    database_url: str = "",
+    program: Sequence[str] = (str(PROGRAM),),
+    command: Sequence[str] = ("up",),
+    port: int = 0,
+    **settings: str,
 ) -> Iterator[Product]:
     """Yield the product, started on `data` as a user would start it or by another `program`, and stopped in the end."""
-    port = free_port()
+    port = port or free_port()
     chosen = environment(data, database_url, **settings)
     data.mkdir(parents=True, exist_ok=True)
     log = (data / "server.log").open("wb")
     process = subprocess.Popen(
-        [*program, "up", "--port", str(port)], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data
+        [*program, *command, "--port", str(port)], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data
     )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -9,7 +9,7 @@ import typer.main
 
 from orderhouse import cli
 from orderhouse.analytics import readers as analytics_readers
-from orderhouse.assembly import examination, importing, one_process, places, seed
+from orderhouse.assembly import examination, importing, one_process, one_service, places, seed
 from orderhouse.customers import contract as customers
 from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
@@ -20,7 +20,7 @@ from tools import checklist
 from tools.symbols import ROOT
 
 # A refusal is known once its module is loaded: these are loaded by commands, or when they are needed.
-_LOADED = (examination, flask_edge, importing, seed)
+_LOADED = (examination, flask_edge, importing, one_service, seed)
 
 _MADE = "<!-- Made from the code by `make docs`: change the code, not this page. -->\n"
 

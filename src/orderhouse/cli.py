@@ -33,11 +33,8 @@ def up(
     port: Annotated[int | None, typer.Option(help="The port to listen on; 8000 unless set.")] = None,
 ) -> None:
     """Set everything up and serve the whole product from this process."""
-    import uvicorn
-
     from orderhouse.assembly import data_folder, one_process, places
     from orderhouse.runtime import telemetry
-    from orderhouse.runtime.web.protocol import Protocol
 
     with _told():
         settings = loaded(host=host, port=port)
@@ -47,26 +44,59 @@ def up(
             places.migrate_all(settings)
             product = one_process.app(settings)
             _welcome(settings, for_people=for_people)
-            config = uvicorn.Config(
-                product,
-                host=settings.host,
-                port=settings.port,
-                loop="uvloop",
-                http=Protocol,
-                ws="none",
-                lifespan="on",
-                access_log=False,
-                log_config=None,
-                # Nothing here trusts what a proxy says of its caller.
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_graceful_shutdown=10,
-            )
-            listening = config.bind_socket()
-            # uvloop accepts one connection a turn from each socket it is given: when many come at once while it is
-            # busy, the last of them would wait for seconds.
-            uvicorn.Server(config).run(sockets=[listening, *(listening.dup() for _ in range(_DOORS - 1))])
+            _serve(product, settings)
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(help="Which context: customers or users.")],
+    host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 unless set.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 8000 unless set.")] = None,
+) -> None:
+    """Serve one context alone, as a service with its own port and database."""
+    import structlog
+
+    from orderhouse.assembly import data_folder, one_service
+    from orderhouse.runtime import telemetry
+
+    with _told():
+        settings = loaded(host=host, port=port)
+        telemetry.set_up(settings.log_level, settings.log_format)
+        telemetry.take_over_last_words()
+        one_service.check(name)
+        with data_folder.held(settings.data_dir, name):
+            one_service.migrate(name, settings)
+            product = one_service.app(name, settings)
+            structlog.get_logger().info("serving", service=name, address=f"http://{settings.host}:{settings.port}")
+            _serve(product, settings)
+
+
+def _serve(product: Any, settings: Settings) -> None:
+    """Serve until the process is told to end; what is under way is finished."""
+    import uvicorn
+
+    from orderhouse.runtime.web.protocol import Protocol
+
+    config = uvicorn.Config(
+        product,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        # Nothing here trusts what a proxy says of its caller.
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    listening = config.bind_socket()
+    # uvloop accepts one connection a turn from each socket it is given: when many come at once while it is busy, the
+    # last of them would wait for seconds.
+    uvicorn.Server(config).run(sockets=[listening, *(listening.dup() for _ in range(_DOORS - 1))])
 
 
 def _welcome(settings: Settings, *, for_people: bool) -> None:
@@ -125,7 +155,7 @@ def token(
     with _told():
         if (role == "customer") != (customer is not None):
             raise SettingsInvalid("--customer goes with --role customer, and --role customer needs it.")
-        keys = SigningKeys(loaded().data_dir / "keys")
+        keys = SigningKeys(loaded().keys_folder)
         typer.echo(keys.issue(subject, role, minutes=minutes, customer_id=customer))
 
 

@@ -22,11 +22,25 @@ def made(folder: Path) -> Path:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its only server; FolderInUse when another process does. It is let go when the process dies."""
-    lock = os.open(made(folder) / "serving.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def held(folder: Path, service: str = "") -> Iterator[None]:
+    """Hold `folder` as its only server, or as the only one of `service`; FolderInUse when another process does.
+
+    Whoever serves everything shares the folder with nobody. It is let go when the process dies.
+    """
+    made(folder)
+    with _locked(folder, "serving.lock", fcntl.LOCK_SH if service else fcntl.LOCK_EX):
+        if not service:
+            yield
+            return
+        with _locked(folder, f"serving-{service}.lock", fcntl.LOCK_EX):
+            yield
+
+
+@contextmanager
+def _locked(folder: Path, name: str, how: int) -> Iterator[None]:
+    lock = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         raise FolderInUse(f"{folder} is being served by another process.") from None

@@ -44,7 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     writable = os.access(folder, os.W_OK)
     yield f"data folder {folder}", writable and free > _LEAST_FREE, f"{free >> 20} MB free"
-    yield _tried("signing keys", lambda: f"{len(SigningKeys(folder / 'keys').jwks()['keys'])} of them")
+    yield _tried("signing keys", lambda: f"{len(SigningKeys(settings.keys_folder).jwks()['keys'])} of them")
     if settings.postgres_url:
         yield _tried("PostgreSQL: commits", lambda: asyncio.run(_synced(settings)))
     for context, schema in SCHEMAS.items():

@@ -37,6 +37,12 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="A postgresql:// address to keep orders there, a schema per context; empty: SQLite in data_dir.",
     )
+    keys_dir: str = Field(
+        "", description="Where the signing keys are, which services of one house share; empty: keys in data_dir."
+    )
+    users_url: str = Field("", description="Where users answers whoever is served alone; empty: nowhere.")
+    customers_url: str = Field("", description="Where customers answers whoever is served alone; empty: nowhere.")
+    neighbour_ms: int = Field(800, ge=50, le=30_000, description="How long another service may take to answer.")
     host: str = Field("127.0.0.1", description="Where to listen; this machine alone unless told otherwise.")
     port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
     owner_email: str = Field(
@@ -82,6 +88,18 @@ class Settings(BaseSettings):
         if url.get_secret_value() and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must begin with postgresql://, or be empty for SQLite")
         return url
+
+    @field_validator("users_url", "customers_url")
+    @classmethod
+    def _web(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://, or be empty")
+        return url
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where the signing keys are."""
+        return Path(self.keys_dir) if self.keys_dir else self.data_dir / "keys"
 
     @property
     def postgres_url(self) -> str:

@@ -31,6 +31,15 @@ def enter(request_id: str, trace: str) -> None:
     _request.set((request_id, trace))
 
 
+def onward() -> dict[str, str]:
+    """Return the headers by which a neighbour knows which request, and which trace, it is asked for."""
+    request_id, trace = _request.get()
+    said = {"x-request-id": request_id} if request_id else {}
+    if trace:
+        said["traceparent"] = f"{trace[:36]}{random_64():016x}{trace[52:]}"
+    return said
+
+
 def trace_of(headers: list[tuple[bytes, bytes]]) -> str:
     """Return the W3C traceparent of our part of the caller's trace, or of a new one: trace id and a new span."""
     for name, value in headers:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
+import structlog
 from pydantic import ValidationError
 
 from orderhouse.customers.contract import CustomerLookup
 from orderhouse.kernel import clock
+from orderhouse.kernel.errors import Unavailable
 from orderhouse.kernel.events import Origin
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.blocking import Bridge
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from orderhouse.runtime.web.fastapi_edge import Edge
+
+log = structlog.get_logger(__name__)
 
 W = TypeVar("W")
 
@@ -70,6 +74,17 @@ class Users:
         wanted = _signed_up(email, "Owner")
         made: UserState | None = await self.database.write(self.service.first_owner, _asked(wanted, "up"))
         return made.id if made else None
+
+    async def welcome_first_owner(self, email: str) -> UUID | None:
+        """Like `first_owner`, and say so in the log; a database that is away keeps nobody from starting."""
+        try:
+            owner = await self.first_owner(email)
+        except Unavailable as refusal:
+            log.warning("first_owner_not_made", refused=refusal.code)
+            return None
+        if owner is not None:
+            log.info("first_owner_made", user_id=str(owner))
+        return owner
 
 
 class Records:

@@ -1,0 +1,128 @@
+"""One context alone: its own port, its own database, and its neighbours over HTTP."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
+from orderhouse.assembly.places import SCHEMAS, place_of
+from orderhouse.assembly.process import settle_down
+from orderhouse.customers.client import HttpCustomers
+from orderhouse.customers.wiring import Customers
+from orderhouse.kernel.errors import Invalid
+from orderhouse.runtime import migrate as migrations
+from orderhouse.runtime.calls import Neighbour
+from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.tokens import SigningKeys
+from orderhouse.runtime.web import docs_page, documents, health
+from orderhouse.runtime.web.fastapi_edge import Edge
+from orderhouse.runtime.web.front import Front
+from orderhouse.users.wiring import Users
+
+_TOKEN_MINUTES = 5.0
+_RENEWED_BEFORE_S = 60.0
+
+ByDatabase = Callable[[Database], Edge]
+
+
+class NoSuchService(Invalid):
+    """There is no service of that name."""
+
+    code = "no_such_service"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A context that can be served alone: its database, its routes, and what it does before the first request."""
+
+    database: Database
+    router: APIRouter
+    begin: Callable[[], Coroutine[Any, Any, object]] | None = None
+
+
+def _customers(settings: Settings, edge: ByDatabase) -> Service:
+    customers = Customers.opened(place_of("customers", settings), bound=settings.write_queue)
+    return Service(customers.database, customers.routes(edge))
+
+
+def _users(settings: Settings, edge: ByDatabase) -> Service:
+    users = Users.opened(place_of("users", settings), bound=settings.write_queue)
+    lookup = HttpCustomers(neighbour("customers", settings, settings.customers_url)) if settings.customers_url else None
+    router = users.routes(edge, lookup, threads=settings.flask_threads)
+    return Service(users.database, router, lambda: users.welcome_first_owner(settings.owner_email))
+
+
+SERVICES: dict[str, Callable[[Settings, ByDatabase], Service]] = {"customers": _customers, "users": _users}
+"""What can be served alone. Who follows a neighbour's facts needs a transport between processes, and is not here."""
+
+
+def app(name: str, settings: Settings) -> Front:
+    """Return the context `name` as an ASGI app of its own; its database is migrated."""
+    check(name)
+    verifier, limits = verifier_of(settings), limits_of(settings)
+
+    def edge(database: Database | None = None) -> Edge:
+        return Edge(verifier, limits, database)
+
+    service = SERVICES[name](settings, edge)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if service.begin is not None:
+            await service.begin()
+        housekeeping = asyncio.create_task(forget([service.database], settings), name="forget answers")
+        settle_down()
+        try:
+            yield
+        finally:
+            housekeeping.cancel()
+            await asyncio.gather(housekeeping, return_exceptions=True)
+            await service.database.close()
+
+    fastapi = FastAPI(title=f"Orderhouse {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+    routers = [
+        service.router,
+        health.routes(edge(), {f"{name} database": usable(service.database)}),
+        documents.routes(edge()),
+        docs_page.routes(edge()),
+    ]
+    return behind(fastapi, routers, limits)
+
+
+def check(name: str) -> None:
+    """Raise NoSuchService unless `name` can be served alone."""
+    if name not in SERVICES:
+        raise NoSuchService(f"What can be served alone: {', '.join(sorted(SERVICES))}.")
+
+
+def migrate(name: str, settings: Settings) -> None:
+    """Bring the database of `name` to the schema this version needs."""
+    migrations.migrate(SCHEMAS[name], place_of(name, settings))
+
+
+def neighbour(name: str, settings: Settings, url: str) -> Neighbour:
+    """Return the service `name` at `url`, asked with a token of role service."""
+    return Neighbour(name, url, ServiceToken(settings), deadline_s=settings.neighbour_ms / 1000)
+
+
+class ServiceToken:
+    """A short token of role service, made with the keys of the house and made anew before it expires."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Sign with the newest key there is at that time."""
+        self._folder = settings.keys_folder
+        self._token = ""
+        self._good_until = 0.0
+
+    def __call__(self) -> str:
+        """Return a token that is good for a minute at least."""
+        if time.monotonic() > self._good_until:
+            self._token = SigningKeys(self._folder).issue("service", "service", minutes=_TOKEN_MINUTES)
+            self._good_until = time.monotonic() + _TOKEN_MINUTES * 60 - _RENEWED_BEFORE_S
+        return self._token
