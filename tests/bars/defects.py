@@ -90,11 +90,11 @@ def leaves_syncing_to_the_database() -> None:
 
 
 def writes_slowly() -> None:
-    """Take ten milliseconds for each order that is written: so few of them are too many, on any machine."""
+    """Take twenty milliseconds for each order that is written: so few of them are too many, on any machine."""
     quick = lanes.Lane._serve
 
     async def slow(self: lanes.Lane, taken: list[Any], perform: lanes.Perform) -> Any:
-        seconds = 0.01 * sum(len(waiting.asked) for waiting in taken)
+        seconds = 0.02 * sum(len(waiting.asked) for waiting in taken)
         if isinstance(self, lanes.ThreadLane):
             time.sleep(seconds)
         else:
