@@ -6,15 +6,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
 
+from orderhouse.customers import reads as customers
+from orderhouse.customers.models import CustomerState
 from orderhouse.kernel.errors import Refusal
+from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.database import lanes, postgres, sqlite
-from orderhouse.runtime.web import front, problems
+from orderhouse.runtime.database.transaction import Reading
+from orderhouse.runtime.web import fastapi_edge, front, problems
+from orderhouse.runtime.web.refusals import PermissionMissing
 
 _LATE_S = 0.03
 
@@ -145,6 +152,28 @@ def says_what_broke() -> None:
     problems.body_of = telling
 
 
+def forgets_a_permission() -> None:
+    """Let everybody with a token add a team."""
+    careful = fastapi_edge.Request.authenticate
+
+    def careless(self: fastapi_edge.Request, permission: str) -> None:
+        of = (self.scope["method"], self.scope["path"])
+        with suppress(PermissionMissing) if of == ("POST", "/v1/teams") else nullcontext():
+            careful(self, permission)
+
+    fastapi_edge.Request.authenticate = careless  # type: ignore[method-assign]
+
+
+def shows_whatever_is_asked_for() -> None:
+    """Get a customer for whoever knows the id."""
+    careful = customers.one
+
+    def careless(reading: Reading, customer_id: UUID, _caller: Principal) -> CustomerState | None:
+        return careful(reading, customer_id, Principal("anybody", "owner"))
+
+    customers.one = careless
+
+
 SEEDED: dict[str, Callable[[], None]] = {
     defect.__name__: defect
     for defect in (
@@ -156,5 +185,7 @@ SEEDED: dict[str, Callable[[], None]] = {
         logs_what_it_was_sent,
         logs_as_text,
         says_what_broke,
+        forgets_a_permission,
+        shows_whatever_is_asked_for,
     )
 }

@@ -54,6 +54,15 @@ class Front:
         """Return the document of everything behind this door."""
         return self._app.openapi()
 
+    def served(self) -> set[str]:
+        """Return every operation behind this door, documented or not."""
+        return {
+            f"{method} {route.path}"
+            for route in self._app.router.routes
+            if isinstance(route, Route)
+            for method in (route.methods or set()) - {"HEAD"}
+        }
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the app's lifespan, as a server does around all requests."""

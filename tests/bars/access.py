@@ -1,0 +1,99 @@
+"""Who may do what, written down by hand: what the API's own document and code are held against, route by route.
+
+`+` lets in, 403 is a permission that the role lacks, 404 something of somebody else's, which is as if it were not
+there. Whoever adds a route adds a line; there is none for a route that asks nobody for a token (`OPEN`). Without a good
+token every one of these answers 401.
+"""
+
+CALLERS = ("owner", "manager", "clerk", "other_clerk", "analyst", "service", "customer", "other_customer")
+"""The columns. The clerk placed the order and the customer is whom it is for; the others have nothing to do with it."""
+
+_TABLE = """
+                                                owner manager clerk other_clerk analyst service customer other_customer
+POST   /v1/orders                               +     +       +     +           403     +       +        +
+GET    /v1/orders                               +     +       +     +           +       +       +        +
+GET    /v1/orders/{order_id}                    +     +       +     404         +       +       +        404
+PATCH  /v1/orders/{order_id}                    +     +       +     404         403     +       403      403
+GET    /v1/orders/{order_id}/history            +     +       +     404         +       +       +        404
+POST   /v1/orders/{order_id}/transitions        +     +       +     404         403     +       403      403
+
+POST   /v1/customers                            +     +       +     +           403     +       403      403
+GET    /v1/customers                            +     +       +     +           +       +       +        +
+GET    /v1/customers/{customer_id}              +     +       +     +           +       +       +        404
+PATCH  /v1/customers/{customer_id}              +     +       +     +           403     +       403      403
+POST   /v1/customers/{customer_id}/deactivation +     +       +     +           403     +       403      403
+POST   /v1/customers/{customer_id}/reactivation +     +       +     +           403     +       403      403
+
+POST   /v1/users                                +     +       403   403         403     403     403      403
+GET    /v1/users                                +     +       +     +           +       +       403      403
+GET    /v1/users/{user_id}                      +     +       +     +           +       +       403      403
+PATCH  /v1/users/{user_id}                      +     +       403   403         403     403     403      403
+DELETE /v1/users/{user_id}                      +     +       403   403         403     403     403      403
+PUT    /v1/users/{user_id}/role                 +     +       403   403         403     403     403      403
+POST   /v1/users/{user_id}/deactivation         +     +       403   403         403     403     403      403
+POST   /v1/users/{user_id}/reactivation         +     +       403   403         403     403     403      403
+GET    /v1/users/{user_id}/permissions          +     +       +     +           +       +       403      403
+GET    /v1/access/why                           +     +       +     +           +       +       403      403
+
+POST   /v1/invitations                          +     +       403   403         403     403     403      403
+GET    /v1/invitations                          +     +       +     +           +       +       403      403
+GET    /v1/invitations/{invitation_id}          +     +       +     +           +       +       403      403
+DELETE /v1/invitations/{invitation_id}          +     +       403   403         403     403     403      403
+POST   /v1/invitations/{invitation_id}/link     +     +       403   403         403     403     403      403
+
+POST   /v1/teams                                +     +       403   403         403     403     403      403
+GET    /v1/teams                                +     +       +     +           +       +       403      403
+GET    /v1/teams/{team_id}                      +     +       +     +           +       +       403      403
+PATCH  /v1/teams/{team_id}                      +     +       403   403         403     403     403      403
+DELETE /v1/teams/{team_id}                      +     +       403   403         403     403     403      403
+GET    /v1/teams/{team_id}/members              +     +       +     +           +       +       403      403
+PUT    /v1/teams/{team_id}/members/{user_id}    +     +       403   403         403     403     403      403
+DELETE /v1/teams/{team_id}/members/{user_id}    +     +       403   403         403     403     403      403
+
+POST   /v1/roles                                +     403     403   403         403     403     403      403
+GET    /v1/roles                                +     +       +     +           +       +       403      403
+GET    /v1/roles/{role_id}                      +     +       +     +           +       +       403      403
+PATCH  /v1/roles/{role_id}                      +     403     403   403         403     403     403      403
+DELETE /v1/roles/{role_id}                      +     403     403   403         403     403     403      403
+
+GET    /v1/people/{user_id}                     403   403     403   403         403     +       403      403
+PUT    /v1/people/{user_id}                     403   403     403   403         403     +       403      403
+POST   /v1/people-searches                      403   403     403   403         403     +       403      403
+PUT    /v1/people/{user_id}/verification        403   403     403   403         403     +       403      403
+
+GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
+"""
+
+OPEN = frozenset(
+    {
+        "GET /health/liveness",
+        "GET /health/readiness",
+        "GET /problems",
+        "GET /problems/{code}",
+        "GET /.well-known/jwks.json",
+        "POST /v1/acceptances",
+    }
+)
+"""What anybody may ask. Whatever else is open was forgotten."""
+
+UNDOCUMENTED = frozenset(
+    {
+        "GET /openapi.json",
+        "GET /docs",
+        "GET /docs/{name}",
+    }
+)
+"""What is served and is no part of the API: its document, and the page to read it on."""
+
+LET_IN = "+"
+
+
+def _read(table: str) -> dict[str, dict[str, str]]:
+    head, *lines = [line.split() for line in table.splitlines() if line]
+    if tuple(head) != CALLERS or any(len(line) != len(CALLERS) + 2 for line in lines):
+        raise ValueError("the table's columns are the callers")
+    return {f"{method} {path}": dict(zip(CALLERS, cells, strict=True)) for method, path, *cells in lines}
+
+
+EXPECTED = _read(_TABLE)
+"""What each caller hears, by operation."""
