@@ -51,6 +51,14 @@ def test_who_starts_it_is_told_how_to_come_in(tmp_path: Path) -> None:
         assert "orderhouse token --role owner" in told
 
 
+def test_the_first_owner_is_there_from_the_first_start_on(own_house: House) -> None:
+    (owner,) = own_house("GET", "/v1/users").json()["items"]
+    assert (owner["email"], owner["role"], owner["status"]) == ("owner@orderhouse.localhost", "owner", "active")
+    own_house.kill()
+    own_house.start()
+    assert own_house("GET", "/v1/users").json()["items"] == [owner]
+
+
 def test_a_token_that_was_tampered_with_or_has_expired_is_of_no_use(house: House) -> None:
     header, claims, signature = house.token().split(".")
     other = house.token("analyst").split(".")[1]

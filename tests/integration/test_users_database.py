@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from orderhouse.kernel.errors import Unavailable
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.pages import CursorInvalid, PagesDoNotCombine
 from orderhouse.runtime import migrate
@@ -15,7 +16,7 @@ from orderhouse.users import reads
 from orderhouse.users.contract import FACTS
 from orderhouse.users.schemas import AddUser, ListUsers, Target
 from orderhouse.users.wiring import SCHEMA, Users
-from tests.integration.users_world import added, asked, facts_of, migrated, opened, told
+from tests.integration.users_world import added, asked, facts_of, migrated, opened, together, told
 
 pytestmark = pytest.mark.anyio
 
@@ -180,14 +181,65 @@ async def test_only_the_bad_one_of_many_fails(place: Place) -> None:
         assert [fact.position for fact in facts] == list(range(1, 10))
 
 
-async def test_the_first_owner_is_made_once_and_among_nobody(place: Place) -> None:
-    async with opened(place) as users, opened(place) as elsewhere:
+async def test_the_first_owner_is_made_once_and_is_the_same_at_every_start(place: Place) -> None:
+    async with opened(place) as users:
         first = await users.first_owner("owner@example.com")
         assert first is not None
-        assert await elsewhere.first_owner("other@example.com") is None
-        found = await users.database.read(reads.person, first)
+    async with opened(place) as again:
+        assert await again.first_owner("OWNER@example.com") == first
+        assert await again.first_owner("other@example.com") is None
+        found = await again.database.read(reads.person, first)
         assert found is not None
         assert (found.role, found.email_verified, found.active) == ("owner", True, True)
+        assert await facts_of(again.database) == ["UserJoined"]
+
+
+async def test_of_many_who_start_at_once_one_makes_the_first_owner(place: Place) -> None:
+    async with opened(place) as users, opened(place) as elsewhere:
+        houses = [users, elsewhere]
+        made = await together(8, lambda n: houses[n % 2].first_owner(f"owner-{n}@example.com"))
+        assert sum(one is not None for one in made) == 1
+        assert await facts_of(users.database) == ["UserJoined"]
+
+
+@pytest.mark.parametrize("role", ["clerk", "owner"])
+async def test_where_there_is_anybody_no_owner_is_made(place: Place, role: str) -> None:
+    async with opened(place) as users:
+        await added(users, "ada@example.com", role=role)
+        assert await users.first_owner("owner@example.com") is None
+        assert await facts_of(users.database) == ["UserJoined"]
+
+
+async def test_whoever_is_no_active_owner_any_more_is_not_let_in_as_the_first_one(place: Place) -> None:
+    let_in: list[Any] = []
+
+    async def remember(user_id: Any) -> None:
+        let_in.append(user_id)
+
+    async with opened(place) as users:
+        await users.welcome_first_owner("owner@example.com", remember)
+        await users.welcome_first_owner("owner@example.com", remember)
+        assert len(let_in) == 2
+        assert len(set(let_in)) == 1
+        await added(users, "heir@example.com", role="owner")
+        await users.database.write(users.service.deactivate, asked(Target(let_in[0], None)))
+        await users.welcome_first_owner("owner@example.com", remember)
+        assert len(let_in) == 2
+
+
+async def test_who_cannot_be_let_in_now_keeps_nobody_from_starting_and_is_tried_again(place: Place) -> None:
+    tried: list[Any] = []
+
+    async def busy(user_id: Any) -> None:
+        tried.append(user_id)
+        if len(tried) == 1:
+            raise Unavailable
+
+    async with opened(place) as users:
+        await users.welcome_first_owner("owner@example.com", busy)
+        await users.welcome_first_owner("owner@example.com", busy)
+        assert len(set(tried)) == 1
+        assert len(tried) == 2
 
 
 async def test_every_fact_reads_back_as_what_it_was_told_as(place: Place) -> None:

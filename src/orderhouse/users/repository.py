@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.transaction import Transaction
@@ -29,6 +29,7 @@ class UserRepository:
     def __init__(self, tx: Transaction) -> None:
         """Work in `tx`."""
         self._session = tx.session
+        self._dialect = tx.dialect
 
     def add(self, *made: User | Invitation | Team | TeamMember | CustomRole) -> None:
         """Keep what is new."""
@@ -51,7 +52,15 @@ class UserRepository:
         return found.get(user_id), sum(1 for user in found.values() if user.id != user_id and user.is_owner)
 
     def anybody(self) -> bool:
-        """Whether there is any user."""
+        """Whether there is any user. Where there is none, nobody else adds one before this transaction ends."""
+        if self._any():
+            return True
+        if self._dialect == "postgresql":
+            # On SQLite there is one writer; here two who start at once would each find nobody.
+            self._session.execute(text(f"LOCK TABLE {User.__tablename__} IN SHARE ROW EXCLUSIVE MODE"))
+        return self._any()
+
+    def _any(self) -> bool:
         return self._session.scalars(select(User.id).limit(1)).first() is not None
 
     def custom_permissions(self, role: str) -> frozenset[str] | None:

@@ -1,6 +1,6 @@
 """Puts the users context together."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 W = TypeVar("W")
+
+LetIn = Callable[[UUID], Awaitable[None]]
+"""Sees to it that a user has a way to sign in; doing it again changes nothing."""
 
 SCHEMA = Schema("users", models.tables)
 
@@ -69,22 +72,30 @@ class Users:
         """Return what neighbours in the same process reach users by, from threads of theirs."""
         return InProcessPeople(self.database, self.service, self.bridge, Records(self.bridge, customers))
 
-    async def first_owner(self, email: str) -> UUID | None:
-        """Add the first owner if there is nobody at all, and return who it is; None when there is somebody."""
-        wanted = _signed_up(email, "Owner")
-        made: UserState | None = await self.database.write(self.service.first_owner, _asked(wanted, "up"))
-        return made.id if made else None
+    async def welcome_first_owner(self, email: str, let_in: LetIn | None = None) -> None:
+        """Make the first owner where there is nobody at all, and tell `let_in` who it is; not so while it is away.
 
-    async def welcome_first_owner(self, email: str) -> UUID | None:
-        """Like `first_owner`, and say so in the log; a database that is away keeps nobody from starting."""
+        `let_in` gives whoever has no password one to sign in with once. It is told at every start, for as long as the
+        address is an active owner's: a process killed between the two would have made an owner who never gets in.
+        """
         try:
             owner = await self.first_owner(email)
+            if owner is not None and let_in is not None:
+                await let_in(owner)
         except Unavailable as refusal:
-            log.warning("first_owner_not_made", refused=refusal.code)
-            return None
-        if owner is not None:
-            log.info("first_owner_made", user_id=str(owner))
-        return owner
+            # It keeps nobody from starting; the next start tries again.
+            log.warning("first_owner_not_welcomed", refused=refusal.code)
+
+    async def first_owner(self, email: str) -> UUID | None:
+        """Return the first owner, made where there is nobody at all; None when the address is no active owner's."""
+        made: UserState | None = await self.database.write(
+            self.service.first_owner, _asked(_signed_up(email, "Owner"), "up")
+        )
+        if made is not None:
+            log.info("first_owner_made", user_id=str(made.id))
+            return made.id
+        found = await self.database.read(reads.person_with, email)
+        return found.id if found is not None and found.active and found.role == "owner" else None
 
 
 class Records:
