@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from orderhouse.runtime.settings import PREFIX, Settings
 from tools import checklist, pages
 from tools.symbols import ROOT, lines_of
 
 PAGES = pages.pages()
-PROSE = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
+CONTEXTS = sorted((ROOT / "src/orderhouse").glob("*/contract.py"))
+PROSE = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "src/orderhouse").glob("*/README.md"), ROOT / "README.md"])
+OF_THE_TESTS = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}TEST_BARS", f"{PREFIX}REAL_DATA"}
+SECTIONS = ["What it owns", "Run it alone", "Test it alone", "Change it", "Settings"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -35,6 +39,22 @@ def test_every_file_and_name_a_page_mentions_exists(page: Path) -> None:
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("contract", CONTEXTS, ids=lambda contract: str(contract.parent.name))
+def test_every_context_says_what_it_owns_how_it_is_run_and_tested_alone_and_its_settings(contract: Path) -> None:
+    text = contract.with_name("README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
+    (tests,) = re.findall(r"^\.venv/bin/python -m pytest (.+)$", text, re.MULTILINE)
+    for pattern in tests.split():
+        assert list(ROOT.glob(pattern)), pattern
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_setting_a_page_names_is_one(page: Path) -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | OF_THE_TESTS
+    for name in re.findall(rf"\b{PREFIX}[A-Z_]+\b", page.read_text(encoding="utf-8")):
+        assert name.removesuffix("_FILE") in known, name
 
 
 def test_the_checklist_names_what_exists() -> None:

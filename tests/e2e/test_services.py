@@ -130,10 +130,16 @@ def test_when_users_hangs_whoever_asks_it_hears_so_within_a_second(town: Town) -
 
 
 def test_each_service_documents_itself_alone(town: Town) -> None:
-    paths = town.ask(town.users, "GET", "/openapi.json").json()["paths"]
-    assert "/v1/users" in paths
-    assert "/v1/customers" not in paths
-    assert town.ask(town.users, "GET", "/v1/customers").status_code == 404
+    for service, own, others in (
+        (town.users, "/v1/users", "/v1/customers"),
+        (town.customers, "/v1/customers", "/v1/users"),
+    ):
+        document = town.ask(service, "GET", "/openapi.json").json()
+        assert own in document["paths"]
+        assert others not in document["paths"]
+        assert town.ask(service, "GET", others).status_code == 404
+        assert "swagger-ui" in town.ask(service, "GET", "/docs").text
+    assert document["info"]["title"] == "Orderhouse customers"
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
