@@ -11,6 +11,7 @@ from orderhouse import cli
 from orderhouse.analytics import readers as analytics_readers
 from orderhouse.assembly import examination, importing, one_process, one_service, places, seed
 from orderhouse.customers import contract as customers
+from orderhouse.jobs import contract as jobs
 from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
@@ -87,6 +88,8 @@ def _facts() -> str:
         parts.append(f"| customers | `{name}` v1 | {_first_line(fact.__doc__)} |")
     for name, told in users.FACTS.items():
         parts.append(f"| users | `{name}` v1 | {_first_line(told.__doc__)} |")
+    for name, meaning in jobs.FACTS.items():
+        parts.append(f"| jobs | `{name}` v1 | {meaning} |")
     for name in orders.FACTS:
         parts.append(f"| orders | `{name}` v1 | {_ORDERS_FACTS[name]} |")
     return "\n".join(parts) + "\n"

@@ -194,6 +194,20 @@ def import_(
 
 
 @app.command()
+def worker(
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="How many jobs at a time; 8 unless set.")] = None,
+) -> None:
+    """Do jobs in a process of its own, beside the server; several share the work."""
+    from orderhouse.assembly import working
+    from orderhouse.runtime import telemetry
+
+    with _told():
+        settings = loaded(job_threads=threads)
+        telemetry.set_up(settings.log_level, settings.log_format)
+        asyncio.run(_with_contexts(settings, lambda contexts: working.work(contexts, settings)))
+
+
+@app.command()
 def doctor() -> None:
     """Check this installation, and say what is wrong with it."""
     from orderhouse.assembly import examination

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "orderhouse"
-CONTEXTS = ("customers", "orders", "analytics", "users")
+CONTEXTS = ("customers", "orders", "analytics", "users", "jobs")
 
 FILES = {
     "__init__",
@@ -28,7 +28,13 @@ FILES = {
     "wiring",
     "migrations",
 }
-EXTRAS = {"orders": {"importers"}, "analytics": {"projection", "zones"}, "customers": set[str](), "users": set[str]()}
+EXTRAS = {
+    "orders": {"importers"},
+    "analytics": {"projection", "zones"},
+    "customers": set[str](),
+    "users": set[str](),
+    "jobs": {"kind", "kinds", "runners", "worker"},
+}
 """What a context has besides the usual files, and nothing else."""
 
 

@@ -6,7 +6,8 @@ token every one of these answers 401.
 """
 
 CALLERS = ("owner", "manager", "clerk", "other_clerk", "analyst", "service", "customer", "other_customer")
-"""The columns. The clerk placed the order and the customer is whom it is for; the others have nothing to do with it."""
+"""The columns. The clerk placed the order, the customer is whom it is for, the job is the owner's; the others have
+nothing to do with any of it."""
 
 _TABLE = """
                                                 owner manager clerk other_clerk analyst service customer other_customer
@@ -60,6 +61,13 @@ GET    /v1/people/{user_id}                     403   403     403   403         
 PUT    /v1/people/{user_id}                     403   403     403   403         403     +       403      403
 POST   /v1/people-searches                      403   403     403   403         403     +       403      403
 PUT    /v1/people/{user_id}/verification        403   403     403   403         403     +       403      403
+
+POST   /v1/jobs                                 +     +       +     +           +       +       403      403
+GET    /v1/jobs                                 +     +       +     +           +       +       403      403
+GET    /v1/jobs/{job_id}                        +     +       404   404         404     404     403      403
+POST   /v1/jobs/{job_id}/cancellation           +     +       404   404         404     404     403      403
+POST   /v1/jobs/{job_id}/retry                  +     +       404   404         404     404     403      403
+GET    /v1/job-kinds                            +     +       +     +           +       +       403      403
 
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
 """

@@ -110,12 +110,12 @@ async def _log(database: Database) -> str:
     if last != told:
         raise Unhealthy(f"it ends at {last}, but holds {told} facts")
     if parked:
-        raise Unhealthy(f"{parked} facts or jobs wait or are dead in the queue")
+        raise Unhealthy(f"{parked} facts wait or are dead in the queue")
     return f"{told} facts, without a gap"
 
 
 def _counted(reading: Reading) -> tuple[int, int, int]:
     (last,) = reading.rows("SELECT position FROM fact_head")[0]
     (told,) = reading.rows("SELECT count(*) FROM facts WHERE position > 0")[0]
-    (parked,) = reading.rows("SELECT count(*) FROM queue")[0]
+    (parked,) = reading.rows("SELECT count(*) FROM queue WHERE kind LIKE 'facts:%'")[0]
     return last, told, parked

@@ -46,6 +46,7 @@ def app(settings: Settings) -> Front:
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
         contexts.customers.routes(edge),
+        contexts.jobs.routes(edge),
         contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
         health.routes(edge(), _checks(contexts, followers)),
@@ -72,6 +73,7 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await contexts.users.welcome_first_owner(settings.owner_email)
         tasks = [asyncio.create_task(follower.run(), name=name) for name, follower in followers.items()]
+        tasks.append(asyncio.create_task(contexts.jobs.worker(threads=settings.job_threads).run(), name="worker"))
         tasks.append(asyncio.create_task(forget(contexts.databases, settings), name="forget answers"))
         settle_down()
         try:

@@ -2,6 +2,7 @@
 
 from orderhouse.assembly.data_folder import made
 from orderhouse.customers.wiring import SCHEMA as CUSTOMERS
+from orderhouse.jobs.wiring import SCHEMA as JOBS
 from orderhouse.orders.wiring import SCHEMA as ORDERS
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
@@ -10,7 +11,7 @@ from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.settings import Settings
 from orderhouse.users.wiring import SCHEMA as USERS
 
-SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, ORDERS, USERS)}
+SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, JOBS, ORDERS, USERS)}
 """Every context that has a database."""
 
 

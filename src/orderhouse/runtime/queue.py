@@ -46,6 +46,8 @@ class Entry:
     payload: Mapping[str, object]
     due_at: Instant = 0
     reason: str = ""
+    id: UUID | None = None
+    """What it is known by elsewhere; made when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Queue:
     def _row(self, entry: Entry, now: Instant) -> Row:
         payload = orjson.dumps(entry.payload).decode()
         due_at = max(entry.due_at, now)
-        return (new_id(), self.kind, entry.lane, payload, "open", due_at, 0, 0, entry.reason, now)
+        return (entry.id or new_id(), self.kind, entry.lane, payload, "open", due_at, 0, 0, entry.reason, now)
 
     def due(self, reading: Reading, now: Instant) -> bool:
         """Whether something may be claimed."""
@@ -158,6 +160,35 @@ class Queue:
         if not touched:
             raise LeaseLost
 
+    # Many at once: who works on a few dozen entries asks, holds on and finishes in one statement each.
+
+    def held(self, tx: Transaction, leased: Collection[Leased]) -> set[UUID]:
+        """Return which of `leased` are still ours; nobody else gets those before `tx` ends."""
+        fences = {one.id: one.fence for one in leased}
+        # In the order of their ids, so that two transactions never wait for each other.
+        found = tx.rows(
+            f"SELECT id, fence FROM queue WHERE id IN :ids AND state = 'open' ORDER BY id{tx.for_update}",
+            ids=list(fences),
+        )
+        return {entry for entry, fence in ((as_id(row[0]), row[1]) for row in found) if fences[entry] == fence}
+
+    def extend_all(self, tx: Transaction, held: Collection[UUID], now: Instant) -> None:
+        """Hold the leases of entries that are `held` on from `now`."""
+        tx.run("UPDATE queue SET due_at = :until WHERE id IN :ids", until=now + self.lease, ids=list(held))
+
+    def take_off(self, tx: Transaction, entries: Collection[UUID]) -> None:
+        """Take entries off the queue: they are `held`, or nobody has them."""
+        tx.run("DELETE FROM queue WHERE id IN :ids", ids=list(entries))
+
+    def put_back(self, tx: Transaction, entry: UUID, due_at: Instant, *, counted: bool) -> None:
+        """Give an entry that is `held` back, due at `due_at`; unless `counted`, as if it had never been claimed."""
+        tx.run(
+            "UPDATE queue SET due_at = :due_at, fence = fence + 1, attempts = attempts - :uncounted WHERE id = :id",
+            due_at=due_at,
+            uncounted=0 if counted else 1,
+            id=entry,
+        )
+
     def dead(self, reading: Reading, limit: int) -> list[Leased]:
         """Return up to `limit` dead letters, the oldest first."""
         found = reading.rows(
@@ -181,6 +212,18 @@ class Queue:
         )
         if not touched:
             raise EntryUnknown(str(entry))
+
+
+def next_due(reading: Reading, queues: Sequence[Queue]) -> Instant | None:
+    """Return when something in `queues` may be claimed, or claimed again if nobody finishes it; None for nothing."""
+    # One question a queue: the first of each is found at the end of its index.
+    firsts = " UNION ALL ".join(
+        f"SELECT min(due_at) AS due_at FROM queue WHERE kind = :kind_{n} AND state = 'open'" for n in range(len(queues))
+    )
+    found = reading.row(
+        f"SELECT min(due_at) FROM ({firsts}) AS firsts", **{f"kind_{n}": queue.kind for n, queue in enumerate(queues)}
+    )
+    return None if found is None or found[0] is None else int(found[0])
 
 
 def _leased(row: Sequence[Any]) -> Leased:

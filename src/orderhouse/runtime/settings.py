@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     connect_ms: int = Field(3_000, ge=100, le=60_000, description="How long to wait for a connection to PostgreSQL.")
     readers: int = Field(4, ge=1, le=100, description="How many connections to PostgreSQL only ask, per context.")
     flask_threads: int = Field(8, ge=1, le=256, description="How many threads run the views of a context in Flask.")
+    job_threads: int = Field(
+        8, ge=0, le=256, description="How many jobs a process does at a time; 0 leaves them to workers."
+    )
     keep_answers_hours: int = Field(
         24, ge=24, le=8760, description="How long a retry hears the stored answer; a day at least."
     )

@@ -1,0 +1,1 @@
+"""The kinds of job there are, one to a file."""

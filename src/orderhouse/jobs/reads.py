@@ -1,0 +1,55 @@
+"""Questions about jobs: one, and pages of lists. Plain SQL, the same on both databases."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from orderhouse.jobs.models import COLUMNS, JobState
+from orderhouse.jobs.schemas import ListJobs
+from orderhouse.kernel import pages
+from orderhouse.kernel.principal import Principal
+from orderhouse.runtime.database.sql import as_id, names
+from orderhouse.runtime.database.transaction import Reading
+
+_ALL = names(COLUMNS)
+_LIST = "jobs"
+
+
+class Page(NamedTuple):
+    """Some jobs of a list, and the cursor of the next page."""
+
+    jobs: Sequence[JobState]
+    next: str | None
+
+
+def one(reading: Reading, job_id: UUID, caller: Principal) -> JobState | None:
+    """Return a job; None when there is none that `caller` may know of."""
+    found = reading.row(f"SELECT {_ALL} FROM jobs WHERE id = :id", id=job_id)
+    job = JobState.of(found) if found else None
+    return job if job is not None and job.visible_to(caller) else None
+
+
+def page(reading: Reading, wanted: ListJobs, caller: Principal) -> Page:
+    """Return the page that is wanted of the jobs `caller` may know of, the latest first. Reads by one index."""
+    values: dict[str, object] = {
+        name: value for name in ("state", "kind", "owner") if (value := getattr(wanted, name)) is not None
+    }
+    if not caller.may("jobs:manage"):
+        # Whoever else's jobs are asked for, there are none to be seen.
+        values["own"] = caller.subject
+    conditions = [f"{'owner' if name == 'own' else name} = :{name}" for name in values]
+    if wanted.cursor is not None:
+        conditions.append("id < :after")
+        (values["after"],) = pages.key_of(_LIST, wanted.cursor, UUID)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    found = reading.rows(
+        f"SELECT {_ALL} FROM jobs{where} ORDER BY id DESC LIMIT :limit", **values, limit=wanted.limit + 1
+    )
+    jobs = [JobState.of(row) for row in found[: wanted.limit]]
+    return Page(jobs, pages.cursor_of(_LIST, jobs[-1].id) if len(found) > wanted.limit else None)
+
+
+def cancelling(reading: Reading, ids: Collection[UUID]) -> list[UUID]:
+    """Return which of these running jobs somebody wants cancelled."""
+    found = reading.rows("SELECT id FROM jobs WHERE id IN :ids AND cancelling", ids=list(ids))
+    return [as_id(row[0]) for row in found]

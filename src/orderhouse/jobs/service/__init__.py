@@ -1,0 +1,1 @@
+"""What may be done with jobs: by those who want them, and by the workers that do them."""
