@@ -2,14 +2,20 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+import orjson
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+
+from orderhouse.assembly.facts import REGISTRY
+from orderhouse.kernel.events import NewFact
+from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.registry import Kinds
 
 _SLICE = Path(__file__).parent / "data" / "online-retail-slice.csv"
 
@@ -17,6 +23,25 @@ _SLICE = Path(__file__).parent / "data" / "online-retail-slice.csv"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _facts_are_as_their_schemas_say() -> Iterator[None]:
+    """Whatever a test has the product tell is held against the registry, as its readers will find it."""
+    tell = Transaction.tell
+
+    def checked(self: Transaction, facts: Iterable[NewFact]) -> None:
+        told = list(facts)
+        for fact in told:
+            for _, kind in REGISTRY:
+                if kind.name == fact.name:
+                    assert fact.version == kind.version
+                    Kinds("tested", [kind]).check(kind, orjson.loads(orjson.dumps(fact.data)))
+        tell(self, told)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transaction, "tell", checked)
+        yield
 
 
 @pytest.fixture(scope="session")

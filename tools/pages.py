@@ -1,7 +1,8 @@
 """Pages that are made from the code: `make docs` writes them, and a test says when one is out of date."""
 
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,11 @@ import typer.main
 
 from orderhouse import cli
 from orderhouse.analytics import readers as analytics_readers
-from orderhouse.assembly import examination, importing, one_process, one_service, places, seed
-from orderhouse.customers import contract as customers
-from orderhouse.jobs import contract as jobs
-from orderhouse.orders import contract as orders
+from orderhouse.assembly import examination, facts, importing, one_process, one_service, places, seed
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
+from orderhouse.runtime.registry import schema_of
 from orderhouse.runtime.web import flask_edge, problems
-from orderhouse.users import contract as users
 from tools import checklist
 from tools.symbols import ROOT
 
@@ -36,6 +34,7 @@ def pages() -> Mapping[Path, str]:
         ROOT / "docs/reference/routes.md": _routes(document),
         ROOT / "docs/reference/problems.md": _problems(),
         ROOT / "docs/reference/facts.md": _facts(),
+        ROOT / "docs/reference/asyncapi.json": _asyncapi(),
         ROOT / "docs/reference/commands.md": _commands(),
         ROOT / "docs/reference/boundaries.md": _boundaries(),
     }
@@ -82,39 +81,43 @@ def _problems() -> str:
 
 
 def _facts() -> str:
-    parts = ["# Facts\n", _MADE, "What a context tells, in its log, in the transaction that made it happen.\n"]
-    parts.append("| context | fact | meaning |\n|---|---|---|")
-    for name, fact in customers.FACTS.items():
-        parts.append(f"| customers | `{name}` v1 | {_first_line(fact.__doc__)} |")
-    for name, told in users.FACTS.items():
-        parts.append(f"| users | `{name}` v1 | {_first_line(told.__doc__)} |")
-    for name, meaning in jobs.FACTS.items():
-        parts.append(f"| jobs | `{name}` v1 | {meaning} |")
-    for name in orders.FACTS:
-        parts.append(f"| orders | `{name}` v1 | {_ORDERS_FACTS[name]} |")
+    parts = [
+        "# Facts\n",
+        _MADE,
+        "What a context tells, in its log, in the transaction that made it happen. On the wire each is a "
+        "CloudEvent 1.0 (`/v1/facts/CONTEXT`); the same as AsyncAPI: [asyncapi.json](asyncapi.json), served at "
+        "`/asyncapi.json`; each schema is served at `/schemas/facts/NAME/VERSION`.\n",
+    ]
+    parts.append("| context | fact | meaning | data |\n|---|---|---|---|")
+    for context, kind in facts.REGISTRY:
+        data = ", ".join(f"`{name}`" for name in schema_of(kind).get("properties", {})) or "none"
+        parts.append(f"| {context} | `{kind.name}` v{kind.version} | {kind.meaning} | {data} |")
     return "\n".join(parts) + "\n"
 
 
-_ORDERS_FACTS = {
-    orders.PLACED: "A document was accepted; told once per document, with what it amounts to.",
-    orders.REPLACED: "An imported document changed at its source and was taken again.",
-    orders.MOVED: "An order went from one status to another.",
-    orders.ASSIGNED: "Somebody else is answerable for an order.",
-    orders.NOTED: "An order's note was changed; the note itself is not in the fact.",
-}
+def _asyncapi() -> str:
+    return json.dumps(facts.asyncapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _commands() -> str:
     parts = ["# Commands\n", _MADE, "| command | what |\n|---|---|"]
-    group = typer.main.get_command(cli.app)
-    for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]  # a group has commands
+    for name, command in _all_commands("orderhouse", typer.main.get_command(cli.app)):
         words = [
             parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.name).upper()
             for parameter in command.params
             if parameter.name != "help"
         ]
-        parts.append(f"| `{' '.join(['orderhouse', name, *words])}` | {_first_line(command.help)} |")
+        parts.append(f"| `{' '.join([name, *words])}` | {_first_line(command.help)} |")
     return "\n".join(parts) + "\n"
+
+
+def _all_commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every command, those of groups too, by its whole name."""
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for part, below in sorted(command.commands.items()):
+        yield from _all_commands(f"{name} {part}", below)
 
 
 def _boundaries() -> str:

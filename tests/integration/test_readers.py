@@ -6,15 +6,23 @@ from collections.abc import Sequence
 import pytest
 
 from orderhouse.kernel import clock
-from orderhouse.kernel.events import Fact
+from orderhouse.kernel.events import Fact, FactData, FactKind, Upcast
 from orderhouse.runtime.database.database import Database, Place
+from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.queue import Queue
-from orderhouse.runtime.readers import DatabaseSink, Follower
+from orderhouse.runtime.readers import DatabaseSink, FactsOutOfOrder, Follower
+from orderhouse.runtime.registry import Kinds
 from orderhouse.runtime.transports.direct import DirectSource
-from tests.integration.things import Things, call, opened, told
+from tests.integration.things import NameTaken, Things, call, opened, told
 
 pytestmark = pytest.mark.anyio
+
+
+class Sized(FactData):
+    """What it weighs, as the tests would have it now."""
+
+    grams: int
 
 
 class Growing:
@@ -83,6 +91,105 @@ async def test_a_fact_that_fails_is_parked_with_its_aggregate_and_the_others_go_
         await later.idle()
         assert await sizes(database) == {"tea": 2, "milk": 2, "rice": 2}
         assert await database.read(Queue("facts:r").due, 10**18) is False
+
+
+async def test_what_comes_in_another_order_or_twice_is_put_in_order_and_a_gap_is_waited_for(place: Place) -> None:
+    async with opened(place) as database:
+        await make(database, "tea", "milk", "rice")
+        growing = Growing()
+        sink = DatabaseSink("r", database, growing.effect)
+        one, two, three = await DirectSource(database).read(0, 10)
+        for gap in ([two], [one, three], [three, two]):
+            with pytest.raises(FactsOutOfOrder):
+                await sink.take(gap)
+        assert (await sink.position(), await sizes(database)) == (0, {"tea": 1, "milk": 1, "rice": 1})
+        await sink.take([two, one, two])
+        await sink.take([three, one])
+        assert growing.seen == [1, 2, 3]
+        assert await sizes(database) == {"tea": 2, "milk": 2, "rice": 2}
+
+
+@pytest.mark.parametrize("refusal", [NameTaken(), ValueError("no")], ids=["a refusal", "a defect"])
+async def test_whatever_an_effect_fails_with_parks_its_fact_and_an_unavailable_database_does_not(
+    place: Place, refusal: Exception
+) -> None:
+    async with opened(place) as database:
+        await make(database, "tea", "milk")
+        facts = await DirectSource(database).read(0, 10)
+        raised: list[Exception] = [DatabaseUnavailable()]
+
+        def effect(tx: Transaction, facts: Sequence[Fact]) -> None:
+            if any(fact.position == 1 for fact in facts):
+                raise raised[0]
+
+        sink = DatabaseSink("r", database, effect)
+        with pytest.raises(DatabaseUnavailable):
+            await sink.take(facts)
+        assert await sink.position() == 0
+        raised[0] = refusal
+        await sink.take(facts)
+        assert await sink.position() == 2
+        assert len(await database.read(lambda r: r.rows("SELECT id FROM queue"))) == 1
+
+
+async def test_an_effect_sees_facts_in_their_present_version_also_those_that_were_parked(place: Place) -> None:
+    async with opened(place) as database:
+        await make(database, "tea")
+        seen: list[Fact] = []
+
+        def kinds(*versions: Upcast) -> Kinds:
+            known = FactKind("ThingMade", "", Sized, len(versions) + 1, dict(enumerate(versions, 1)))
+            return Kinds("things", [known])
+
+        def effect(tx: Transaction, facts: Sequence[Fact]) -> None:
+            seen.extend(facts)
+
+        before = DatabaseSink("r", database, effect, kinds=kinds(), now=lambda: 1)
+        await before.take(await DirectSource(database).read(0, 10))
+        [(reason,)] = await database.read(lambda r: r.rows("SELECT reason FROM queue"))
+        assert (seen, reason.partition(":")[0]) == ([], "fact_malformed"), "told with size, read with grams"
+        after = DatabaseSink("r", database, effect, kinds=kinds(lambda data: {"grams": data["size"]}), now=lambda: 2)
+        assert await after.idle() is True
+        assert [(fact.version, fact.data) for fact in seen] == [(2, {"grams": 1})]
+        assert await after.idle() is False
+
+
+async def test_facts_taken_before_have_their_effects_again_in_order_and_what_is_told_meanwhile_waits(
+    place: Place,
+) -> None:
+    async with opened(place) as database:
+        await make(database, "tea", "milk")
+        growing = Growing()
+        sink = DatabaseSink("r", database, growing.effect)
+        facts = await DirectSource(database).read(0, 10)
+        await sink.take(facts[:1])
+        await sink.again(facts[:1], "replayed by me")
+        later = facts[1]._replace(aggregate=facts[0].aggregate)
+        await sink.take([later])
+        assert growing.seen == [1], "its aggregate has something to do first"
+        while await sink.idle():
+            pass
+        assert growing.seen == [1, 1, 2]
+
+
+async def test_who_lost_a_parked_fact_to_somebody_else_leaves_it_to_them(place: Place) -> None:
+    async with opened(place) as database:
+        await make(database, "tea")
+        growing = Growing()
+        sink = DatabaseSink("r", database, growing.effect)
+        facts = await DirectSource(database).read(0, 10)
+        await sink.take(facts)
+        await sink.again(facts, "replayed by me")
+        [leased] = await database.write(sink._claim, None)
+
+        def mended(tx: Transaction, asked: Sequence[None]) -> list[int]:
+            return [tx.run("UPDATE queue SET fence = fence + 1, due_at = 0") for _ in asked]
+
+        await database.write(mended, None)
+        await sink._try_again(leased)
+        assert (growing.seen, await sizes(database)) == ([1], {"tea": 2})
+        assert await sink.idle() is True
+        assert await sizes(database) == {"tea": 3}
 
 
 async def test_a_running_follower_sees_what_is_told_here_at_once_and_elsewhere_soon(place: Place) -> None:

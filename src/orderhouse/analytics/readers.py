@@ -14,6 +14,8 @@ READS = {"orders": contract.FACTS}
 class ProjectionSink:
     """The projection as what follows a log."""
 
+    name = "analytics.orders"
+
     def __init__(self, projection: Projection) -> None:
         """Fill `projection`."""
         self._projection = projection
@@ -26,5 +28,6 @@ class ProjectionSink:
         """Apply `facts` in a thread: the file is written there, and the event loop goes on."""
         await asyncio.to_thread(self._projection.apply, facts)
 
-    async def idle(self) -> None:
+    async def idle(self) -> bool:
         """Do nothing: everything is applied at once."""
+        return False

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from orderhouse.analytics.wiring import Analytics
 from orderhouse.assembly.contexts import Contexts
+from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.process import settle_down
 from orderhouse.runtime.database.database import Database
@@ -16,6 +17,7 @@ from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.transports.direct import DirectSource
 from orderhouse.runtime.web import docs_page, documents, health
+from orderhouse.runtime.web import facts as web_facts
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
 
@@ -49,6 +51,7 @@ def app(settings: Settings) -> Front:
         contexts.jobs.routes(edge),
         contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
+        web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
         health.routes(edge(), _checks(contexts, followers)),
         documents.routes(edge()),
         docs_page.routes(edge()),

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple, Protocol, Self
 from uuid import UUID
 
 from orderhouse.kernel.clock import Instant
-from orderhouse.kernel.events import Fact, NewFact, Origin
+from orderhouse.kernel.events import Fact, FactData, FactKind, NewFact, NoData, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +123,17 @@ FACTS: Mapping[str, type[CustomerFact]] = {
     fact.name: fact for fact in (CustomerAdded, CustomerChanged, CustomerDeactivated, CustomerReactivated)
 }
 """Every fact customers tells, all of version 1, by name."""
+
+
+class CardData(FactData):
+    """What a customer's card says."""
+
+    country: str | None
+    active: bool
+
+
+FACT_KINDS = tuple(
+    FactKind(name, (fact.__doc__ or "").strip(), CardData if issubclass(fact, _WithCard) else NoData)
+    for name, fact in FACTS.items()
+)
+"""The same for the registry: what each means, and the schema of its data."""

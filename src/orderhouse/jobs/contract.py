@@ -1,7 +1,10 @@
 """What neighbours may know of jobs: the states one can be in, and the facts told of them."""
 
-from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from orderhouse.kernel.events import FactData, FactKind
 
 State = Literal["pending", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
@@ -11,10 +14,24 @@ DONE = "JobDone"
 FAILED = "JobFailed"
 CANCELLED = "JobCancelled"
 
-FACTS: Mapping[str, str] = {
-    QUEUED: "A job waits to be done: somebody asked for it, or wants it tried again.",
-    DONE: "A job was done; told with its effects, once for each time it was queued at most.",
-    FAILED: "A job was given up: after its last attempt, or because another would not help.",
-    CANCELLED: "A job was cancelled before it was done.",
-}
-"""Every fact jobs tells, all of version 1, and what it means. Data: kind and owner, of a failed one the code too."""
+
+class JobData(FactData):
+    """Which job."""
+
+    kind: str
+    owner: Annotated[str, Field(description="Who asked for it: the subject of a token.")]
+
+
+class FailureData(JobData):
+    """Which job, and why it failed."""
+
+    code: Annotated[str, Field(description="Of the problem.")]
+
+
+FACT_KINDS = (
+    FactKind(QUEUED, "A job waits to be done: somebody asked for it, or wants it tried again.", JobData),
+    FactKind(DONE, "A job was done; told with its effects, once for each time it was queued at most.", JobData),
+    FactKind(FAILED, "A job was given up: after its last attempt, or because another would not help.", FailureData),
+    FactKind(CANCELLED, "A job was cancelled before it was done.", JobData),
+)
+"""Every fact jobs tells."""

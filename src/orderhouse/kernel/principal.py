@@ -23,6 +23,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "users:teams": frozenset({"owner", "manager"}),
     "users:roles": frozenset({"owner"}),
     "users:identify": frozenset({"service"}),
+    "facts:read": frozenset({"owner", "manager", "service"}),
 }
 """Each permission and the roles that hold it. What a role sees of its own only is decided where the thing lives."""
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orderhouse.customers.contract import CustomerDirectory
+from orderhouse.customers.contract import FACT_KINDS, CustomerDirectory
 from orderhouse.orders import models, readers, repository
 from orderhouse.orders.service import Newcomers, OrderService
 from orderhouse.runtime.database.database import Database, Place, open_database
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.readers import DatabaseSink
+from orderhouse.runtime.registry import Kinds
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -42,4 +43,4 @@ class Orders:
 
     def customer_reader(self) -> DatabaseSink:
         """Return what follows the customers' facts."""
-        return DatabaseSink("customers", self.database, readers.keep_cards)
+        return DatabaseSink("customers", self.database, readers.keep_cards, kinds=Kinds("customers", FACT_KINDS))

@@ -1,7 +1,8 @@
 """Readers: a context follows its neighbours' facts, in order, and its effects happen once.
 
-Effect and position are kept together, so a reader that is killed anywhere goes on where its effects ended. A fact
-that fails parks itself in the queue, and with it whatever else its aggregate tells; all others go on.
+Effect and position are kept together, so a reader that is killed anywhere goes on where its effects ended. What comes
+twice is passed over, what comes in another order is put in order, and a gap is waited for. A fact that fails parks
+itself in the queue, and with it whatever else its aggregate tells; all others go on.
 """
 
 import asyncio
@@ -18,16 +19,27 @@ from orderhouse.kernel.clock import Clock, Instant
 from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.queue import Entry, Leased, LeaseLost, Queue
+from orderhouse.runtime.registry import Kinds
 
 log = structlog.get_logger(__name__)
 
 _LONGEST_REST_S = 2.0
 """After a failure: what a reader follows comes back, and it should be noticed soon."""
 
+_RETRIES_AT_ONCE = 20
+_LONGEST_REASON = 2000
+
 Effect = Callable[[Transaction, Sequence[Fact]], None]
 """What facts, in order, change in a context's own tables."""
+
+
+class FactsOutOfOrder(Unavailable):
+    """Facts came with a gap before them, which is waited for."""
+
+    code = "facts_out_of_order"
 
 
 class Source(Protocol):
@@ -45,14 +57,18 @@ class Source(Protocol):
 class Sink(Protocol):
     """Whoever follows: takes facts in order and remembers, together with their effects, how far it came."""
 
+    @property
+    def name(self) -> str:
+        """What it is called: its context, a dot, and whom it follows."""
+
     async def position(self) -> int:
         """Return the position of the last fact taken; 0 before the first."""
 
     async def take(self, facts: Sequence[Fact]) -> None:
         """Take `facts`; those at or below the position were taken before and change nothing."""
 
-    async def idle(self) -> None:
-        """Do what can be done while there is nothing to take."""
+    async def idle(self) -> bool:
+        """Do some of what can be done while there is nothing to take; return whether there may be more."""
 
 
 class Follower:
@@ -83,9 +99,9 @@ class Follower:
         while True:
             try:
                 await self.catch_up()
-                await self._sink.idle()
+                more = await self._sink.idle()
                 self._failures, self.trouble = 0, ""
-                if not await self._disturbed():
+                if not more and not await self._disturbed():
                     await self._source.wait(self.POLL_S)
             except Exception as error:  # noqa: BLE001 - a reader outlives whatever its source or sink suffers
                 self._failures += 1
@@ -135,39 +151,49 @@ class Follower:
 class DatabaseSink:
     """A sink whose effects are rows of its own, in its context's database."""
 
-    def __init__(self, name: str, database: Database, effect: Effect, *, now: Clock = clock.now) -> None:
-        """Keep the place called `name` in `database`, and there do what `effect` does."""
-        self._name = name
-        self._database = database
+    def __init__(
+        self, name: str, database: Database, effect: Effect, *, kinds: Kinds | None = None, now: Clock = clock.now
+    ) -> None:
+        """Keep the place called `name` in `database`, and there do what `effect` does.
+
+        With `kinds`, `effect` is given facts in their present version only, and none whose data is not of its schema.
+        """
+        self.name = f"{database.name}.{name}"
+        self.database = database
+        self.parked = Queue(f"facts:{name}")
+        self._place = name
         self._effect = effect
+        self._kinds = kinds
         self._now = now
-        self._parked = Queue(f"facts:{name}")
 
     async def position(self) -> int:
         """Return the position of the last fact taken."""
-        found = await self._database.read(
-            lambda reading: reading.row("SELECT position FROM readers WHERE name = :name", name=self._name)
+        found = await self.database.read(
+            lambda reading: reading.row("SELECT position FROM readers WHERE name = :name", name=self._place)
         )
         return int(found[0]) if found else 0
 
     async def take(self, facts: Sequence[Fact]) -> None:
-        """Take `facts` in one transaction; if one of them fails, one by one, and park what fails."""
+        """Take `facts` in one transaction; if one of them fails, one by one, and park what fails.
+
+        FactsOutOfOrder when they do not go on where the position is.
+        """
         try:
             await self._kept(self._taken, facts)
-        except (Refusal, asyncio.CancelledError):
+        except (Unavailable, StillRunning, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - one by one shows which of them it was
-            for fact in facts:
+            for fact in sorted(facts, key=_position):
                 await self._take_or_park(fact)
 
     async def _take_or_park(self, fact: Fact) -> None:
         try:
             await self._kept(self._taken, [fact])
-        except (Unavailable, asyncio.CancelledError):
+        except (Unavailable, StillRunning, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - the fact is parked with its reason, and the others go on
-            reason = f"{type(error).__name__}: {error}"
-            log.error("fact_parked", reader=self._name, position=fact.position, name=fact.name, reason=reason)
+            reason = _reason(error)
+            log.error("fact_parked", reader=self.name, position=fact.position, name=fact.name, reason=reason)
             await self._kept(self._park, [fact], reason)
 
     async def _kept(self, work: Callable[..., None], facts: Sequence[Fact], *more: object) -> None:
@@ -178,51 +204,94 @@ class DatabaseSink:
                 self._move(tx, new[-1].position)
             return [None]
 
-        await self._database.write_many(whole, [None])
+        await self.database.write_many(whole, [None])
 
     def _taken(self, tx: Transaction, facts: Sequence[Fact]) -> None:
-        waiting = self._parked.lanes(tx, {_lane(fact.aggregate) for fact in facts})
-        self._effect(tx, [fact for fact in facts if _lane(fact.aggregate) not in waiting])
+        waiting = self.parked.lanes(tx, {_lane(fact.aggregate) for fact in facts})
+        self._do(tx, [fact for fact in facts if _lane(fact.aggregate) not in waiting])
         self._park(tx, [fact for fact in facts if _lane(fact.aggregate) in waiting], "an earlier fact is parked")
+
+    def _do(self, tx: Transaction, facts: Sequence[Fact]) -> None:
+        self._effect(tx, self._kinds.all_current(facts) if self._kinds else facts)
 
     def _park(self, tx: Transaction, facts: Sequence[Fact], reason: str) -> None:
         now = self._now()
-        self._parked.put(tx, [Entry(_lane(fact.aggregate), _payload(fact), reason=reason) for fact in facts], now)
+        self.parked.put(tx, [Entry(_lane(fact.aggregate), _payload(fact), reason=reason) for fact in facts], now)
 
     def _new(self, tx: Transaction, facts: Sequence[Fact]) -> list[Fact]:
-        found = tx.row(f"SELECT position FROM readers WHERE name = :name{tx.for_update}", name=self._name)
+        """Return what of `facts` was not taken before, each once and in order; FactsOutOfOrder at a gap."""
+        found = tx.row(f"SELECT position FROM readers WHERE name = :name{tx.for_update}", name=self._place)
         if found is None:
-            tx.run("INSERT INTO readers (name, position) VALUES (:name, 0)", name=self._name)
+            tx.run("INSERT INTO readers (name, position) VALUES (:name, 0)", name=self._place)
         position = int(found[0]) if found else 0
-        return [fact for fact in facts if fact.position > position]
+        new = sorted({fact.position: fact for fact in facts if fact.position > position}.values(), key=_position)
+        for expected, fact in enumerate(new, position + 1):
+            if fact.position != expected:
+                raise FactsOutOfOrder(f"{self.name}: expected position {expected}, got {fact.position}.")
+        return new
 
     def _move(self, tx: Transaction, position: int) -> None:
-        tx.run("UPDATE readers SET position = :position WHERE name = :name", position=position, name=self._name)
+        tx.run("UPDATE readers SET position = :position WHERE name = :name", position=position, name=self._place)
 
-    async def idle(self) -> None:
-        """Try parked facts that are due again, each in a transaction with its entry."""
-        if not await self._database.read(self._parked.due, self._now()):
-            return
-        for leased in await self._database.write(self._claim, None):
+    async def again(self, facts: Sequence[Fact], reason: str) -> None:
+        """Have the effects of `facts`, which were taken before, once more: by way of the queue, in order, with retries.
+
+        What their aggregates tell meanwhile waits behind them.
+        """
+
+        def queued(tx: Transaction, _asked: Sequence[None]) -> list[None]:
+            self._park(tx, facts, reason)
+            return [None]
+
+        await self.database.write_many(queued, [None])
+
+    async def idle(self) -> bool:
+        """Try some parked facts that are due again, each in a transaction with its entry; return whether it tried any.
+
+        One that has failed too often is a dead letter: it stays, with its reason, and holds up its aggregate alone.
+        """
+        if not await self.database.read(self.parked.due, self._now()):
+            return False
+        claimed = await self.database.write(self._claim, None)
+        for leased in claimed:
+            await self._try_again(leased)
+        return bool(claimed)
+
+    async def _try_again(self, leased: Leased) -> None:
+        try:
+            await self.database.write(self._retry, leased)
+        except LeaseLost:
+            return  # Somebody mended, replayed or dropped it meanwhile, which stands.
+        except (Unavailable, StillRunning, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told in the entry, and tried again later or given up
             try:
-                await self._database.write(self._retry, leased)
-            except (Unavailable, LeaseLost, asyncio.CancelledError):
-                raise
-            except Exception as error:  # noqa: BLE001 - it is told in the entry, and tried again later or given up
-                reason = f"{type(error).__name__}: {error}"
-                await self._database.write(self._fail, (leased, reason))
+                dead = await self.database.write(self._fail, (leased, _reason(error)))
+            except LeaseLost:
+                return
+            if dead:
+                log.error("fact_dead", reader=self.name, entry=str(leased.id), reason=_reason(error))
 
     def _claim(self, tx: Transaction, asked: Sequence[None]) -> list[list[Leased]]:
-        return [self._parked.claim(tx, 20, self._now()) for _ in asked]
+        return [self.parked.claim(tx, _RETRIES_AT_ONCE, self._now()) for _ in asked]
 
     def _fail(self, tx: Transaction, asked: Sequence[tuple[Leased, str]]) -> list[bool]:
-        return [self._parked.fail(tx, leased, reason, self._now()) for leased, reason in asked]
+        return [self.parked.fail(tx, leased, reason, self._now()) for leased, reason in asked]
 
     def _retry(self, tx: Transaction, asked: Sequence[Leased]) -> list[None]:
         for leased in asked:
-            self._parked.finish(tx, leased)
-            self._effect(tx, [_unparked(leased.payload)])
+            self.parked.finish(tx, leased)
+            self._do(tx, [parked_fact(leased.payload)])
         return [None for _ in asked]
+
+
+def _position(fact: Fact) -> int:
+    return fact.position
+
+
+def _reason(error: Exception) -> str:
+    told = f"{error.code}: {error.detail}" if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    return told[:_LONGEST_REASON]
 
 
 def _lane(aggregate: UUID) -> str:
@@ -243,7 +312,8 @@ def _payload(fact: Fact) -> Mapping[str, object]:
     }
 
 
-def _unparked(payload: Mapping[str, Any]) -> Fact:
+def parked_fact(payload: Mapping[str, Any]) -> Fact:
+    """Return the fact that a parked entry holds."""
     return Fact(
         **{
             **payload,

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import Annotated, ClassVar, Protocol, Self
 from uuid import UUID
 
+from pydantic import Field
+
 from orderhouse.kernel.clock import Instant
-from orderhouse.kernel.events import Fact, NewFact, Origin
+from orderhouse.kernel.events import Fact, FactData, FactKind, NewFact, NoData, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +208,26 @@ FACTS: Mapping[str, type[UsersFact]] = {
     )
 }
 """Every fact users tells, all of version 1, by name."""
+
+
+class RoleData(FactData):
+    """Which role somebody has, and which customer record."""
+
+    role: str
+    customer_id: Annotated[str | None, Field(json_schema_extra={"format": "uuid"})]
+
+
+class MemberData(FactData):
+    """Who is in a team, or no longer."""
+
+    user_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+
+
+def _data_of(fact: type[UsersFact]) -> type[FactData]:
+    if issubclass(fact, _WithRole):
+        return RoleData
+    return MemberData if issubclass(fact, _WithMember) else NoData
+
+
+FACT_KINDS = tuple(FactKind(name, (fact.__doc__ or "").strip(), _data_of(fact)) for name, fact in FACTS.items())
+"""The same for the registry: what each means, and the schema of its data."""

@@ -1,0 +1,28 @@
+"""The registry of the whole product, and who reads whose facts."""
+
+from typing import Any
+
+from orderhouse.analytics import readers as analytics
+from orderhouse.customers import contract as customers
+from orderhouse.jobs import contract as jobs
+from orderhouse.orders import contract as orders
+from orderhouse.orders import readers as orders_readers
+from orderhouse.runtime import asyncapi as runtime_asyncapi
+from orderhouse.runtime.registry import Kinds, Registry
+from orderhouse.users import contract as users
+
+REGISTRY = Registry(
+    Kinds("customers", customers.FACT_KINDS),
+    Kinds("jobs", jobs.FACT_KINDS),
+    Kinds("orders", orders.FACT_KINDS),
+    Kinds("users", users.FACT_KINDS),
+)
+"""Every kind of fact there is."""
+
+READS = {"orders": orders_readers.READS, "analytics": analytics.READS}
+"""By context: whose facts it reads, and which of them."""
+
+
+def asyncapi() -> dict[str, Any]:
+    """Return the AsyncAPI document of the whole product."""
+    return runtime_asyncapi.document(REGISTRY, READS, version="1")
