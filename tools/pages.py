@@ -10,7 +10,7 @@ import typer.main
 
 from orderhouse import cli
 from orderhouse.analytics import readers as analytics_readers
-from orderhouse.assembly import examination, facts, importing, one_process, one_service, places, seed
+from orderhouse.assembly import examination, facts, importing, mending, one_process, one_service, places, seed
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
 from orderhouse.runtime.registry import schema_of
@@ -19,7 +19,7 @@ from tools import checklist
 from tools.symbols import ROOT
 
 # A refusal is known once its module is loaded: these are loaded by commands, or when they are needed.
-_LOADED = (examination, flask_edge, importing, one_service, seed)
+_LOADED = (examination, flask_edge, importing, mending, one_service, seed)
 
 _MADE = "<!-- Made from the code by `make docs`: change the code, not this page. -->\n"
 
@@ -86,7 +86,8 @@ def _facts() -> str:
         _MADE,
         "What a context tells, in its log, in the transaction that made it happen. On the wire each is a "
         "CloudEvent 1.0 (`/v1/facts/CONTEXT`); the same as AsyncAPI: [asyncapi.json](asyncapi.json), served at "
-        "`/asyncapi.json`; each schema is served at `/schemas/facts/NAME/VERSION`.\n",
+        "`/asyncapi.json`; each schema is served at `/schemas/facts/NAME/VERSION`. "
+        "How to add one: [howto](../howto/add-a-fact.md).\n",
     ]
     parts.append("| context | fact | meaning | data |\n|---|---|---|---|")
     for context, kind in facts.REGISTRY:

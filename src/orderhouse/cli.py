@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(stderr=True)
+letters = typer.Typer(no_args_is_help=True)
+app.add_typer(letters, name="dead-letters", help="Facts that failed and are parked: look at them, mend them.")
 
 _DOORS = 16
 
@@ -208,6 +210,83 @@ def worker(
 
 
 @app.command()
+def readers() -> None:
+    """Print who reads whose facts, how far each has come, and what it has parked."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        _done(lambda contexts: mending.readers(contexts, Console()))
+
+
+@app.command()
+def replay(
+    reader: Annotated[str, typer.Argument(help="Whose effects are to be had again, as `readers` names it.")],
+    first: Annotated[int, typer.Argument(min=1, help="The position of the first fact.")],
+    last: Annotated[int, typer.Argument(min=1, help="The position of the last fact.")],
+) -> None:
+    """Have a reader take a range of facts again, with the server up or down."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        queued = _done(lambda contexts: mending.range_replayed(contexts, reader, first, last))
+        console.print(f"{queued} facts are queued for {reader}; a running server takes them.")
+
+
+@letters.command("list")
+def list_letters(
+    reader: Annotated[str | None, typer.Option(help="Only this reader's.")] = None,
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="Only those that are given up.")] = False,
+) -> None:
+    """List the facts that failed and are parked: id, reader, state, fact, attempts and reason, between tabs."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        for line in _done(lambda contexts: mending.listed(contexts, reader, only_dead=dead)):
+            typer.echo(line)
+
+
+@letters.command("show")
+def show_letter(letter: Annotated[UUID, typer.Argument(help="Its id.")]) -> None:
+    """Print a dead letter as JSON: why it failed, and what it says."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        typer.echo(_done(lambda contexts: mending.shown(contexts, letter)))
+
+
+@letters.command("edit")
+def edit_letter(
+    letter: Annotated[UUID, typer.Argument(help="Its id.")],
+    data: Annotated[str, typer.Option(help="The data it shall have, as JSON; - reads it from the input.")],
+) -> None:
+    """Give a dead letter other data; the fact in the log stays as it was told."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        text = sys.stdin.read() if data == "-" else data
+        typer.echo(_done(lambda contexts: mending.mended(contexts, letter, text)))
+
+
+@letters.command("replay")
+def replay_letter(letter: Annotated[UUID, typer.Argument(help="Its id.")]) -> None:
+    """Have a dead letter tried now, with all its attempts anew."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        typer.echo(_done(lambda contexts: mending.replayed(contexts, letter)))
+
+
+@letters.command("drop")
+def drop_letter(letter: Annotated[UUID, typer.Argument(help="Its id.")]) -> None:
+    """Give a dead letter up for good: its effects are never had, and its aggregate goes on."""
+    from orderhouse.assembly import mending
+
+    with _told():
+        _done(lambda contexts: mending.dropped(contexts, letter))
+
+
+@app.command()
 def doctor() -> None:
     """Check this installation, and say what is wrong with it."""
     from orderhouse.assembly import examination
@@ -215,6 +294,15 @@ def doctor() -> None:
     with _told():
         healthy = examination.report(loaded(), console)
         raise typer.Exit(0 if healthy else 1)
+
+
+def _done(work: Any) -> Any:
+    """Return what `work` makes of the contexts; what is logged goes beside what is printed."""
+    from orderhouse.runtime import telemetry
+
+    settings = loaded()
+    telemetry.set_up(settings.log_level, settings.log_format)
+    return asyncio.run(_with_contexts(settings, work))
 
 
 async def _with_contexts(settings: Settings, work: Any) -> Any:

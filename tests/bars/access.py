@@ -70,6 +70,15 @@ POST   /v1/jobs/{job_id}/retry                  +     +       404   404         
 GET    /v1/job-kinds                            +     +       +     +           +       +       403      403
 
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
+
+GET    /v1/facts/{context}                      +     +       403   403         403     +       403      403
+GET    /v1/readers                              +     +       403   403         403     +       403      403
+POST   /v1/readers/{reader}/replays             +     403     403   403         403     403     403      403
+GET    /v1/dead-letters                         +     +       403   403         403     +       403      403
+GET    /v1/dead-letters/{letter_id}             +     +       403   403         403     +       403      403
+PATCH  /v1/dead-letters/{letter_id}             +     403     403   403         403     403     403      403
+DELETE /v1/dead-letters/{letter_id}             +     403     403   403         403     403     403      403
+POST   /v1/dead-letters/{letter_id}/replay      +     403     403   403         403     403     403      403
 """
 
 OPEN = frozenset(
@@ -80,6 +89,8 @@ OPEN = frozenset(
         "GET /problems/{code}",
         "GET /.well-known/jwks.json",
         "POST /v1/acceptances",
+        "GET /asyncapi.json",
+        "GET /schemas/facts/{name}/{version}",
     }
 )
 """What anybody may ask. Whatever else is open was forgotten."""

@@ -38,6 +38,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "context": "customers",
             "name": "CustomerAdded",
             "version": "1",
+            "reader": "orders.customers",
             "email": ada["email"],
             "user_id": added(served, "/v1/users", ada, token),
             "team_id": added(served, "/v1/teams", {"name": "Returns"}, token),
@@ -53,6 +54,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "KNOWN_IDS": json.dumps(known),
             "ANSWERS_REPORT": str(report),
             "BASE_URL": served.url,
+            "DATA_FOLDER": str(tmp_path / "data"),
             "BEARER": f"Bearer {token}",
             "SERVICE_BEARER": f"Bearer {served.token('service')}",
         }
@@ -66,7 +68,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
         ]
         ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         document: dict[str, Any] = httpx2.get(f"{served.url}/openapi.json").json()
-    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+    assert ran.returncode == 0, ran.stdout[-12000:] + ran.stderr[-2000:]
     answers = json.loads(report.read_text())
     operations = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     assert {operation for operation in operations if not answers.get(f"{operation} 2xx")} == set()

@@ -1,5 +1,7 @@
 """The command line, as an operator uses it."""
 
+import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +10,16 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from orderhouse.assembly import data_folder, examination, places
+from orderhouse.assembly import data_folder, examination, places, subscribers
+from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.data_folder import FolderInUse
 from orderhouse.assembly.places import SCHEMAS
 from orderhouse.cli import app
+from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database import sqlite
-from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.settings import Settings, loaded
 from orderhouse.runtime.tokens import SigningKeys, Verifier
+from tests import poison
 
 
 @pytest.fixture
@@ -130,3 +135,71 @@ def test_a_forgotten_column_is_one_command(folder: Path, monkeypatch: pytest.Mon
     finally:
         models.orders._columns.remove(forgotten)  # type: ignore[attr-defined]
     assert run("revise", "nobody", "x").exit_code == 2
+
+
+def letters(folder: Path) -> list[str]:
+    """Return the ids of the dead letters, as the command lists them."""
+    return [line.split("\t")[0] for line in run("dead-letters", "list").stdout.splitlines()]
+
+
+async def park(folder: Path) -> None:
+    """Bring the customers' facts to orders, as a server does; what fails is parked."""
+    contexts = Contexts.opened(loaded())
+    try:
+        for one in subscribers.kept_in_databases(contexts):
+            assert one.follower
+            await one.follower.catch_up()
+            while await one.sink.idle():
+                pass
+    finally:
+        await contexts.close()
+
+
+def test_a_dead_letter_is_shown_mended_replayed_and_dropped(folder: Path) -> None:
+    assert run("migrate").exit_code == 0
+    about = new_id()
+    poison.customer(folder, "", about)
+    asyncio.run(park(folder))
+    [letter] = letters(folder)
+    shown = json.loads(run("dead-letters", "show", letter).stdout)
+    assert (shown["reader"], shown["event"]["subject"]) == ("orders.customers", str(about))
+    assert "fact_malformed" in shown["reason"]
+
+    for wrong in ("{", "[1]", '{"country": 33, "active": true}'):
+        refused = run("dead-letters", "edit", letter, "--data", wrong)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+    edited = CliRunner().invoke(
+        app, ["dead-letters", "edit", letter, "--data", "-"], input='{"country": "France", "active": true}'
+    )
+    assert json.loads(edited.stdout)["event"]["data"] == {"country": "France", "active": True}
+    assert json.loads(run("dead-letters", "replay", letter).stdout)["attempts"] == 0
+    asyncio.run(park(folder))
+    assert letters(folder) == []
+    assert run("dead-letters", "show", letter).exit_code == 2
+
+    poison.customer(folder, "", new_id())
+    asyncio.run(park(folder))
+    assert run("dead-letters", "list", "--dead").stdout == "", "it is still tried"
+    [letter] = letters(folder)
+    assert run("dead-letters", "drop", letter).exit_code == 0
+    assert letters(folder) == []
+    assert run("dead-letters", "drop", letter).exit_code == 2
+    assert run("dead-letters", "list", "--reader", "nobody").exit_code == 2
+
+
+def test_readers_are_told_and_have_a_range_of_facts_again(folder: Path) -> None:
+    assert run("seed").exit_code == 0
+    asyncio.run(park(folder))
+    [line] = run("readers").stdout.splitlines()[1:]
+    name, log, position, lag, waiting, dead = line.split()
+    assert (name, log, lag, waiting, dead) == ("orders.customers", "customers", "0", "0", "0")
+    queued = run("replay", "orders.customers", "1", position)
+    assert queued.exit_code == 0
+    assert f"{position} facts are queued" in queued.stderr
+    assert run("readers").stdout.splitlines()[1].split()[4] == position
+    assert run("replay", "orders.customers", "1", "1").exit_code == 2, "the first is under way"
+    asyncio.run(park(folder))
+    assert run("readers").stdout.splitlines()[1].split()[4] == "0"
+    assert run("replay", "orders.customers", "1", str(int(position) + 1)).exit_code == 2
+    told = run("replay", "analytics.orders", "1", "1")
+    assert (told.exit_code, "orders.customers" in told.stderr) == (2, True)

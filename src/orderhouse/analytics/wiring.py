@@ -26,6 +26,7 @@ class Analytics:
 
     projection: Projection
     service: SalesService
+    sink: ProjectionSink
     follower: Follower
     """What brings the orders' facts; it is to be run."""
 
@@ -33,8 +34,9 @@ class Analytics:
     def opened(cls, file: Path, source: Source, *, time_zone: str, memory_mb: int, threads: int) -> "Analytics":
         """Open `file`, to be filled from `source`, the orders' log."""
         projection = Projection(file, memory_mb=memory_mb, threads=threads)
-        follower = Follower(source, ProjectionSink(projection), batch=BATCH, rest_s=REST_S)
-        return cls(projection, SalesService(projection, time_zone), follower)
+        sink = ProjectionSink(projection)
+        follower = Follower(source, sink, batch=BATCH, rest_s=REST_S)
+        return cls(projection, SalesService(projection, time_zone), sink, follower)
 
     def routes(self, edge: Edge, directory: CustomerDirectory) -> APIRouter:
         """Return its part of the API; `directory` is asked for customers' names."""

@@ -12,12 +12,16 @@ from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.process import settle_down
+from orderhouse.assembly.subscribers import kept_in_databases
 from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.dead_letters import DeadLetters
 from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.subscribers import Subscriber
 from orderhouse.runtime.transports.direct import DirectSource
-from orderhouse.runtime.web import docs_page, documents, health
+from orderhouse.runtime.web import dead_letters, docs_page, documents, health
 from orderhouse.runtime.web import facts as web_facts
+from orderhouse.runtime.web import readers as web_readers
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
 
@@ -39,10 +43,11 @@ def app(settings: Settings) -> Front:
     def edge(database: Database | None = None) -> Edge:
         return Edge(verifier, limits, database)
 
-    followers = {
-        "orders of customers": Follower(DirectSource(contexts.customers.database), contexts.orders.customer_reader()),
-        "analytics of orders": analytics.follower,
-    }
+    subscribers = [
+        *kept_in_databases(contexts),
+        Subscriber(contexts.orders.database, REGISTRY.of("orders"), analytics.sink, analytics.follower),
+    ]
+    followers = {one.name: one.follower for one in subscribers if one.follower}
     lifespan = _lifespan(contexts, analytics, followers, settings)
     fastapi = FastAPI(title=_TITLE, lifespan=lifespan, docs_url=None, redoc_url=None)
     routers: list[APIRouter] = [
@@ -51,6 +56,8 @@ def app(settings: Settings) -> Front:
         contexts.jobs.routes(edge),
         contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
+        dead_letters.routes(edge(), DeadLetters(subscribers)),
+        web_readers.routes(edge(), subscribers),
         web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
         health.routes(edge(), _checks(contexts, followers)),
         documents.routes(edge()),

@@ -24,6 +24,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "users:roles": frozenset({"owner"}),
     "users:identify": frozenset({"service"}),
     "facts:read": frozenset({"owner", "manager", "service"}),
+    "facts:mend": frozenset({"owner"}),
 }
 """Each permission and the roles that hold it. What a role sees of its own only is decided where the thing lives."""
 

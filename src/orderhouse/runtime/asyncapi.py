@@ -78,7 +78,7 @@ def _message(context: str, kind: FactKind) -> dict[str, Any]:
         "contentType": cloudevents.MEDIA_TYPE,
         "payload": {
             "type": "object",
-            "required": [name for name in cloudevents.ATTRIBUTES if name not in cloudevents.OPTIONAL],
+            "required": cloudevents.REQUIRED,
             "properties": {
                 **payload,
                 "source": {"const": f"/orderhouse/{context}"},

@@ -36,7 +36,8 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
 }
 """The schema of every attribute, in the order in which they are written."""
 
-OPTIONAL = ("requestid", "traceparent")
+REQUIRED = [name for name in ATTRIBUTES if name not in ("requestid", "traceparent")]
+"""What no event lacks."""
 
 
 def event_of(context: str, fact: Fact) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _LARGEST_BATCH = 1000
 LARGEST_POSITION = 2**53 - 1
 """The largest number every reader of JSON knows exactly."""
 
-_EVENT = {"type": "object", "required": list(cloudevents.ATTRIBUTES), "properties": cloudevents.ATTRIBUTES}
+_EVENT = {"type": "object", "required": cloudevents.REQUIRED, "properties": cloudevents.ATTRIBUTES}
 
 
 class LogUnknown(NotFound):

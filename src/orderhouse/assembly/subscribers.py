@@ -1,0 +1,27 @@
+"""Every reader of facts, as operators see them: how far each is, and what it has parked."""
+
+from orderhouse.assembly.contexts import Contexts
+from orderhouse.assembly.facts import REGISTRY
+from orderhouse.runtime.dead_letters import DeadLetters
+from orderhouse.runtime.readers import Follower
+from orderhouse.runtime.subscribers import ReaderUnknown, Subscriber
+from orderhouse.runtime.transports.direct import DirectSource
+
+
+def kept_in_databases(contexts: Contexts) -> list[Subscriber]:
+    """Return the readers whose effects are rows of their own context, each with what runs it."""
+    pairs = [(contexts.customers.database, contexts.orders.customer_reader())]
+    return [Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink)) for log, sink in pairs]
+
+
+def named(contexts: Contexts, name: str) -> Subscriber:
+    """Return one of them by its name; ReaderUnknown, which names those there are."""
+    found = {one.name: one for one in kept_in_databases(contexts)}
+    if name not in found:
+        raise ReaderUnknown(f"Known: {', '.join(found)}.")
+    return found[name]
+
+
+def letters(contexts: Contexts) -> DeadLetters:
+    """Return what all of them have parked."""
+    return DeadLetters(kept_in_databases(contexts))
