@@ -29,11 +29,11 @@ FILES = {
     "migrations",
 }
 EXTRAS = {
-    "orders": {"importers"},
+    "orders": {"importers", "exports"},
     "analytics": {"projection", "zones"},
     "customers": set[str](),
     "users": set[str](),
-    "jobs": {"kind", "kinds", "runners", "worker"},
+    "jobs": {"files", "kind", "kinds", "neighbours", "runners", "worker"},
 }
 """What a context has besides the usual files, and nothing else."""
 

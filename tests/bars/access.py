@@ -6,7 +6,7 @@ token every one of these answers 401.
 """
 
 CALLERS = ("owner", "manager", "clerk", "other_clerk", "analyst", "service", "customer", "other_customer")
-"""The columns. The clerk placed the order, the customer is whom it is for, the job is the owner's; the others have
+"""The columns. The clerk placed the order, the customer is whom it is for, job and file are the owner's; the others have
 nothing to do with any of it."""
 
 _TABLE = """
@@ -68,6 +68,12 @@ GET    /v1/jobs/{job_id}                        +     +       404   404         
 POST   /v1/jobs/{job_id}/cancellation           +     +       404   404         404     404     403      403
 POST   /v1/jobs/{job_id}/retry                  +     +       404   404         404     404     403      403
 GET    /v1/job-kinds                            +     +       +     +           +       +       403      403
+
+POST   /v1/files                                +     +       +     +           +       +       403      403
+GET    /v1/files/{file_id}                      +     +       404   404         404     404     403      403
+DELETE /v1/files/{file_id}                      +     +       404   404         404     404     403      403
+PUT    /v1/files/{file_id}/content              +     +       404   404         404     404     403      403
+GET    /v1/files/{file_id}/content              +     +       404   404         404     404     403      403
 
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
 

@@ -41,6 +41,9 @@ def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any])
         if _removes(case):
             continue
         case.path_parameters[name] = KNOWN[name]
+    if case.method == "PUT" and case.operation.path.startswith("/v1/files"):
+        # A file has one content: this one has none yet.
+        case.path_parameters["file_id"] = _MADE["file_id"](uuid.uuid4().hex)
     if isinstance(case.body, dict) and "customer_id" in case.body:
         case.body["customer_id"] = KNOWN["customer_id"]
     headers = case.headers
@@ -157,6 +160,7 @@ _MADE: dict[str, Callable[[str], str]] = {
     "user_id": _deactivated,
     "invitation_id": _invited,
     "team_id": lambda fresh: str(_asked("/v1/teams", {"name": fresh})["id"]),
+    "file_id": lambda fresh: str(_asked("/v1/files", {"name": fresh})["id"]),
     "role_id": lambda fresh: str(_asked("/v1/roles", {"name": f"r{fresh}", "permissions": ["orders:read"]})["id"]),
 }
 """What is made anew for each request that removes one."""

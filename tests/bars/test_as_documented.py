@@ -24,6 +24,13 @@ def added(served: Product, path: str, body: dict[str, Any], token: str) -> str:
     return str(answer.json()["id"])
 
 
+def with_content(served: Product, file: str, token: str) -> str:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
+    put = httpx2.put(f"{served.url}/v1/files/{file}/content", content=b"sku,quantity", headers=headers)
+    assert put.status_code == 200, put.text
+    return file
+
+
 @pytest.mark.timeout(1800)
 def test_the_api_is_as_documented(tmp_path: Path) -> None:
     with product(tmp_path / "data") as served:
@@ -43,6 +50,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "user_id": added(served, "/v1/users", ada, token),
             "team_id": added(served, "/v1/teams", {"name": "Returns"}, token),
             "role_id": added(served, "/v1/roles", {"name": "returns", "permissions": ["orders:read"]}, token),
+            "file_id": with_content(served, added(served, "/v1/files", {"name": "orders.csv"}, token), token),
             "job_id": added(served, "/v1/jobs", {"kind": "ping"}, token),
             "invitation_id": added(served, "/v1/invitations", ada | {"email": "new@example.com"}, token),
         }

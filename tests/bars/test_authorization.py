@@ -88,6 +88,7 @@ MADE: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "team_id": ("/v1/teams", lambda: {"name": str(new_id())}),
     "role_id": ("/v1/roles", lambda: {"name": f"r{new_id().hex[:20]}", "permissions": ["orders:read"]}),
     "invitation_id": ("/v1/invitations", lambda: {"email": _fresh(), "name": "I", "role": "clerk"}),
+    "file_id": ("/v1/files", lambda: {"name": "orders.csv"}),
     "job_id": ("/v1/jobs", lambda: {"kind": "ping", "delay_s": 3600}),
 }
 """How what a path names is made, by the name it has there. Whoever adds a kind of thing adds how it is made."""

@@ -1,6 +1,7 @@
 """The jobs context over a real, migrated database and over HTTP, with kinds that behave and kinds that do not."""
 
 import asyncio
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +19,7 @@ from orderhouse.jobs import reads
 from orderhouse.jobs.contract import State
 from orderhouse.jobs.kind import Argument, Job, JobKind, Kinds, NoArgument, Retry, job
 from orderhouse.jobs.kinds.ping import ping
-from orderhouse.jobs.models import JobState
+from orderhouse.jobs.models.jobs import JobState
 from orderhouse.jobs.schemas import AskJob, Named
 from orderhouse.jobs.service.jobs import JobService
 from orderhouse.jobs.wiring import SCHEMA, Jobs
@@ -69,6 +70,7 @@ class Deeds:
     def __init__(self) -> None:
         self.runs: Counter[str] = Counter()
         self.order: list[str] = []
+        self.folders: list[Path] = []
         self.begun = threading.Event()
         self.go_on = threading.Event()
         self.seen_stopped = threading.Event()
@@ -99,11 +101,29 @@ class Deeds:
                         self.seen_stopped.set()
             return {"attempt": running.attempt}
 
+        @job()
+        def write(argument: Times, running: Job) -> Mapping[str, Any]:
+            """Write a file, and keep it."""
+            self.folders.append(running.folder)
+            (running.folder / "note.csv").write_text(argument.name * argument.times)
+            return {"file": running.keep(running.folder / "note.csv")}
+
+        @job()
+        def hear(argument: Times, running: Job) -> None:
+            """Wait for a neighbour that never answers."""
+            self.begun.set()
+            running.wait_for(asyncio.sleep(WAIT_S * 10))
+
+        @job(permission="jobs:manage", at_home=True)
+        def tend(argument: Times, running: Job) -> None:
+            """Do what is done at home."""
+            self.runs[str(running.id)] += 1
+
         @job(permission="jobs:manage")
         def manage(argument: NoArgument, running: Job) -> None:
             """Do what only managers may ask for."""
 
-        return note, wait, manage
+        return note, wait, write, hear, tend, manage
 
     def _failing(self) -> tuple[JobKind, ...]:
         @job(retry=SOON)
@@ -159,15 +179,16 @@ def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
 class World:
     """Jobs over a database, and as many workers as a test starts."""
 
-    def __init__(self, jobs: Jobs, deeds: Deeds) -> None:
+    def __init__(self, jobs: Jobs, deeds: Deeds, folder: Path) -> None:
         self.jobs = jobs
         self.deeds = deeds
+        self.folder = folder
         self.service = JobService(jobs.kinds)
         self._working: list[asyncio.Task[None]] = []
 
-    def worker(self, *, threads: int = 4, lease_s: float = 20.0) -> Worker:
+    def worker(self, *, threads: int = 4, lease_s: float = 20.0, home: bool = True) -> Worker:
         """Return a worker whose heart beats fast enough for a test."""
-        made = self.jobs.worker(threads=threads, lease=int(lease_s * 1_000_000))
+        made = self.jobs.worker(self.folder, threads=threads, home=home, lease=int(lease_s * 1_000_000))
         made.BEAT_S, made.POLL_S, made.GRACE_S = 0.02, 0.02, 0.3
         return made
 
@@ -221,13 +242,14 @@ class World:
 async def opened(place: Place) -> AsyncIterator[World]:
     deeds = Deeds()
     jobs = Jobs.opened(place, kinds=deeds.kinds)
-    world = World(jobs, deeds)
-    try:
-        yield world
-    finally:
-        deeds.go_on.set()
-        await world.stop()
-        await jobs.database.close()
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(jobs, deeds, Path(folder))
+        try:
+            yield world
+        finally:
+            deeds.go_on.set()
+            await world.stop()
+            await jobs.database.close()
 
 
 def asked(wanted: Any, caller: Principal = OWNER) -> Asked[Any]:
@@ -245,11 +267,13 @@ class Api:
     def __init__(self, world: World, keys: SigningKeys) -> None:
         self.world = world
         app = FastAPI()
-        app.include_router(world.jobs.routes(lambda database: Edge(Verifier(keys.jwks()), Limits(), database)))
+        limits = Limits(upload_bytes=1_000_000)
+        for router in world.jobs.routes(lambda database: Edge(Verifier(keys.jwks()), limits, database)):
+            app.include_router(router)
         self.openapi: dict[str, Any] = app.openapi()
         self._keys = keys
         transport = httpx2.ASGITransport(app=Front(app, Limits()))
-        self._client = httpx2.AsyncClient(transport=transport, base_url="http://orderhouse.test")
+        self.client = httpx2.AsyncClient(transport=transport, base_url="http://orderhouse.test")
 
     async def __call__(
         self,
@@ -264,9 +288,13 @@ class Api:
         """Send a request in `role`, with a fresh Idempotency-Key unless one is given; no role is no token."""
         sent = {"Idempotency-Key": str(new_id())} if method == "POST" else {}
         if role is not None:
-            sent["Authorization"] = f"Bearer {self._keys.issue(subject, role, minutes=5)}"
+            sent["Authorization"] = self.bearer(role, subject)
         sent.update(headers or {})
-        return await self._client.request(method, path, json=json, headers=sent)
+        return await self.client.request(method, path, json=json, headers=sent)
+
+    def bearer(self, role: Role, subject: str) -> str:
+        """Return what says who asks."""
+        return f"Bearer {self._keys.issue(subject, role, minutes=5)}"
 
     async def ask(self, kind: str, **more: Any) -> dict[str, Any]:
         """Return a job that was asked for."""

@@ -23,6 +23,7 @@ class House:
 
     def __init__(self, front: Front, folder: Path) -> None:
         self._keys = SigningKeys(folder / "keys")
+        self.folder = folder
         self.front = front
         transport = httpx2.ASGITransport(app=front, raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://orderhouse.test")

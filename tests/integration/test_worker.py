@@ -1,21 +1,23 @@
 """Workers, on SQLite and on PostgreSQL: each job once, in its turn, whoever is lost, late, deaf or told to leave."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from orderhouse.jobs import reads
 from orderhouse.jobs.kind import Progress
-from orderhouse.jobs.models import queues
+from orderhouse.jobs.models.jobs import Queues
 from orderhouse.jobs.service.claims import Beat, Claimed, ClaimService, Done, Ended
 from orderhouse.jobs.wiring import SCHEMA
 from orderhouse.kernel import clock
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.queue import LeaseLost
-from tests.integration.jobs_world import World, migrated, opened, passed
+from tests.integration.jobs_world import OWNER, World, migrated, opened, passed
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +35,7 @@ class Hands:
     def __init__(self, world: World, *, lease_s: float = 20.0) -> None:
         self.at = clock.now()
         self._world = world
-        waiting = queues(int(lease_s * 1_000_000))
+        waiting = Queues.leasing(int(lease_s * 1_000_000))
         self._claims = ClaimService(world.jobs.kinds, waiting, now=lambda: self.at)
 
     async def claim(self, limit: int = 10) -> list[Claimed]:
@@ -190,6 +192,57 @@ async def test_a_worker_that_leaves_puts_back_what_stops_and_it_is_no_attempt(pl
         world.deeds.go_on.set()
         world.start()
         assert (await world.once(job_id, "done")).attempt == 1
+
+
+async def test_a_job_that_waits_for_a_neighbour_is_cancelled_all_the_same(place: Place) -> None:
+    async with opened(place) as world:
+        world.start()
+        job_id = await world.ask("hear")
+        await passed(world.deeds.begun)
+        await world.cancel(job_id)
+        assert (await world.once(job_id, "cancelled")).attempt == 1
+
+
+async def test_what_a_job_writes_is_gone_when_it_ends_and_what_it_keeps_stays(place: Place) -> None:
+    async with opened(place) as world:
+        world.start()
+        done = await world.once(await world.ask("write", argument={"name": "x", "times": 3}), "done")
+        assert done.result is not None
+        file = await world.jobs.database.read(reads.file, UUID(done.result["file"]["id"]), OWNER)
+        assert file is not None
+        assert (file.owner, file.size, file.media_type) == (OWNER.subject, 3, "text/csv; charset=utf-8")
+        assert await world.jobs.database.read(reads.piece, file.content, 0) == b"xxx"
+        [folder] = world.deeds.folders
+        assert not folder.exists()
+
+
+async def test_what_is_done_at_home_is_left_to_it(place: Place) -> None:
+    async with opened(place) as world, opened(place) as elsewhere:
+        elsewhere.start(home=False)
+        job_id = await world.ask("tend")
+        await world.once(await world.ask("note"), "done")
+        assert (await world.get(job_id)).state == "pending"
+        world.start(threads=0)
+        await world.once(job_id, "done")
+        assert (world.deeds.runs[str(job_id)], elsewhere.deeds.runs[str(job_id)]) == (1, 0)
+
+
+async def test_who_has_no_threads_does_only_what_is_done_at_home(place: Place) -> None:
+    async with opened(place) as world:
+        world.start(threads=0)
+        left = await world.ask("note")
+        await world.once(await world.ask("tend"), "done")
+        assert (await world.get(left)).state == "pending"
+
+
+async def test_folders_of_workers_that_were_killed_are_removed_after_a_day(place: Place) -> None:
+    async with opened(place) as world:
+        old, new = world.folder / "job-old", world.folder / "job-new"
+        for folder in (old, new):
+            folder.mkdir()
+        os.utime(old, (0, 0))
+        world.worker()
+        assert (old.exists(), new.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("name", ["set", "nul", "list", "long"])

@@ -1,5 +1,6 @@
 """Sales figures over facts: every rule on a small ledger, and any facts, zone and range against Decimal."""
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -339,3 +340,61 @@ def test_without_dates_the_last_thirty_days_are_told(projection: Projection) -> 
     for zone, last in (("UTC", "2011-05-31"), ("Asia/Tokyo", "2011-06-01"), ("America/Los_Angeles", "2011-05-31")):
         told = service.sales(SalesQuery(by="day", time_zone=zone))
         assert (told["items"][-1]["key"], len(told["items"])) == (last, 30)
+
+
+def test_figures_made_anew_take_the_place_of_the_others_with_their_file(projection: Projection, tmp_path: Path) -> None:
+    before, after = Log(), Log()
+    for currency in ("GBP", "USD", "EUR"):
+        before.place("1", currency=currency)
+    # In another order, so that the same words have other codes.
+    for currency in ("EUR", "GBP", "USD", "GBP"):
+        after.place("2", currency=currency)
+    projection.apply(before.facts)
+    made = Projection(tmp_path / "anew.duckdb", memory_mb=64, threads=1)
+    made.apply(after.facts)
+    assert projection.replace_by(made)
+    assert asked(projection, [], currency="GBP")["totals"]["net"] == "4.00"
+    after.place("2")
+    assert asked(projection, after.facts, currency="GBP")["totals"]["net"] == "6.00"
+    projection.close()
+    opened_again = Projection(tmp_path / "analytics.duckdb", memory_mb=64, threads=1)
+    assert asked(opened_again, after.facts, currency="GBP")["totals"]["net"] == "6.00"
+    assert [file.name for file in tmp_path.iterdir() if file.suffix == ".duckdb"] == ["analytics.duckdb"]
+
+
+def test_figures_made_anew_that_are_behind_are_not_taken(projection: Projection, log: Log, tmp_path: Path) -> None:
+    log.place("1")
+    log.place("1")
+    projection.apply(log.facts)
+    made = Projection(tmp_path / "anew.duckdb", memory_mb=64, threads=1)
+    made.apply(log.facts[:1])
+    assert not projection.replace_by(made)
+    assert asked(projection, log.facts)["totals"]["net"] == "2.00"
+    made.remove()
+    assert not (tmp_path / "anew.duckdb").exists()
+
+
+def test_who_asks_while_figures_are_replaced_hears_the_one_or_the_other(projection: Projection, tmp_path: Path) -> None:
+    logs = [Log(), Log()]
+    for log, amount, currencies in zip(logs, ("1", "2"), (("GBP", "EUR"), ("EUR", "GBP")), strict=True):
+        for currency in currencies * 3:
+            log.place(amount, currency=currency)
+    projection.apply(logs[0].facts)
+    heard: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            heard.append(asked(projection, [], currency="GBP")["totals"]["net"])
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for turn in range(1, 7):
+        made = Projection(tmp_path / "anew.duckdb", memory_mb=64, threads=1)
+        made.apply(logs[turn % 2].facts)
+        assert projection.replace_by(made)
+    over.set()
+    for asker in askers:
+        asker.join()
+    assert set(heard) == {"3.00", "6.00"}

@@ -7,7 +7,8 @@ another version is made anew from the facts.
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -87,6 +88,10 @@ class Projection:
             "perfect_ht_threshold": _ARRAY_BITS,
         }
         self._writing = threading.Lock()
+        self._door = _Door()
+        self._open()
+
+    def _open(self) -> None:
         self._connection = self._opened()
         self._position = int(self._rows("SELECT position FROM progress")[0][0])
         self._words = _Words()
@@ -149,8 +154,29 @@ class Projection:
                 cursor.close()
             self._position = new[-1].position
 
+    def replace_by(self, made: "Projection") -> bool:
+        """Go on with all that `made` holds, and return True; its file takes the place of this one.
+
+        False, with nothing changed, when it has not come as far. Whoever asks meanwhile waits for some milliseconds.
+        """
+        with self._writing:
+            if made.position() < self._position:
+                return False
+            made.close()
+            with self._door.closed():
+                self._connection.close()
+                # What was still to be written into this file is not to be written into the other.
+                self._file.with_name(f"{self._file.name}.wal").unlink(missing_ok=True)
+                made._file.replace(self._file)  # noqa: SLF001 - it is one of us
+                self._open()
+            return True
+
     def currencies(self, days: LocalDays) -> list[str]:
         """Return every currency there is in a range."""
+        with self._door.passed():
+            return self._currencies(days)
+
+    def _currencies(self, days: LocalDays) -> list[str]:
         known = dict(self._rows("SELECT code, word FROM currency_words"))
         # Most shops have one: then the first document found says that it is there.
         looked_for = "1" if len(known) == 1 else "DISTINCT currency"
@@ -165,6 +191,10 @@ class Projection:
 
     def by_day(self, days: LocalDays, currency: str) -> list[tuple[int, int, int, int, int, int]]:
         """Return a row for each local day with documents: days after 1970, then the figures of a Cell."""
+        with self._door.passed():
+            return self._by_day(days, currency)
+
+    def _by_day(self, days: LocalDays, currency: str) -> list[tuple[int, int, int, int, int, int]]:
         # The zone's clock as integers: telling every row's day by a calendar would cost ten times the rest. Each
         # stretch between two changes of the clock is a pass of its own, over its own rows and with one offset.
         # Days are counted from a little before the range, so that every division is of positive numbers.
@@ -188,6 +218,10 @@ class Projection:
 
     def by_key(self, cut: str, days: LocalDays, currency: str, limit: int) -> tuple[list[Cell], Cell, Cell]:
         """Return the cells of falling net up to `limit`, the cell of what has no key, and the sum of all."""
+        with self._door.passed():
+            return self._by_key(cut, days, currency, limit)
+
+    def _by_key(self, cut: str, days: LocalDays, currency: str, limit: int) -> tuple[list[Cell], Cell, Cell]:
         sums = self._sums(KEYS[cut], "code", days.begin, days.end)
         found = self._rows(
             f"WITH cells AS MATERIALIZED (SELECT code, {self._figures()} FROM ({sums}) GROUP BY code) "
@@ -248,10 +282,40 @@ class Projection:
         finally:
             cursor.close()
 
+    def remove(self) -> None:
+        """Close the file, and remove it."""
+        self.close()
+        self._file.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the file."""
         with self._writing:
             self._connection.close()
+
+
+class _Door:
+    """Whoever passes holds it open; who closes it waits for them, and they for it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        with self._changed:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._inside)
+            yield
 
 
 def _has_tables(connection: "duckdb.DuckDBPyConnection") -> bool:

@@ -29,6 +29,7 @@ def limits_of(settings: Settings) -> Limits:
     """Return how much of anything a request may hold."""
     return Limits(
         body_bytes=settings.body_bytes,
+        upload_bytes=settings.upload_bytes,
         header_bytes=settings.header_bytes,
         depth=settings.json_depth,
         digits=settings.json_digits,

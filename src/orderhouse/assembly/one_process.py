@@ -11,6 +11,7 @@ from orderhouse.analytics.wiring import Analytics
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
+from orderhouse.assembly.neighbours import of_server
 from orderhouse.assembly.process import settle_down
 from orderhouse.assembly.subscribers import kept_in_databases
 from orderhouse.runtime.database.database import Database
@@ -53,7 +54,7 @@ def app(settings: Settings) -> Front:
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
         contexts.customers.routes(edge),
-        contexts.jobs.routes(edge),
+        *contexts.jobs.routes(edge),
         contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
         dead_letters.routes(edge(), DeadLetters(subscribers)),
@@ -83,7 +84,10 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await contexts.users.welcome_first_owner(settings.owner_email)
         tasks = [asyncio.create_task(follower.run(), name=name) for name, follower in followers.items()]
-        tasks.append(asyncio.create_task(contexts.jobs.worker(threads=settings.job_threads).run(), name="worker"))
+        worker = contexts.jobs.worker(
+            settings.data_dir.resolve() / "jobs", of_server(contexts, analytics), threads=settings.job_threads
+        )
+        tasks.append(asyncio.create_task(worker.run(), name="worker"))
         tasks.append(asyncio.create_task(forget(contexts.databases, settings), name="forget answers"))
         settle_down()
         try:

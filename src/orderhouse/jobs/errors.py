@@ -73,3 +73,21 @@ class JobDeadlinePassed(Unavailable):
     """The job was not done by its deadline."""
 
     code = "job_deadline_passed"
+
+
+class FileNotFound(NotFound):
+    """There is no such file, or it is not yours to see."""
+
+    code = "file_not_found"
+
+
+class FileWhole(Conflict):
+    """This file has other content already; begin another one."""
+
+    code = "file_whole"
+
+
+class FileEmpty(Conflict):
+    """This file has no content yet."""
+
+    code = "file_empty"

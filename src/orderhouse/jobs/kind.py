@@ -6,21 +6,28 @@ What it returns is kept once, in the transaction that ends the job.
 """
 
 import asyncio
+import concurrent.futures
 import importlib
 import pkgutil
 import random
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_type_hints
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar, get_type_hints
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orderhouse.jobs.errors import JobArgumentInvalid
+from orderhouse.jobs.neighbours import Neighbours
 from orderhouse.kernel.principal import PERMISSIONS, Principal
 
 R = TypeVar("R")
+M = TypeVar("M", bound=BaseModel)
 
 Stop = Literal["cancelled", "deadline", "too_slow", "lost", "leaving"]
 """Why a running job is asked to stop: somebody cancelled it, its time is up, its lease is lost, its worker leaves."""
@@ -58,25 +65,61 @@ class Control:
     progress: Progress = field(default_factory=Progress)
     reason: Stop | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
+    _to_call: list[Callable[[], object]] = field(default_factory=list)
 
     def stop(self, reason: Stop) -> None:
         """Ask the job to stop; the first reason stands."""
         self.reason = self.reason or reason
         self.stopped.set()
+        for call in tuple(self._to_call):
+            call()
+
+    @contextmanager
+    def calling(self, call: Callable[[], object]) -> Iterator[None]:
+        """Have `call` made, from another thread, if the job is asked to stop meanwhile or was already."""
+        self._to_call.append(call)
+        try:
+            if self.stopped.is_set():
+                call()
+            yield
+        finally:
+            self._to_call.remove(call)
+
+
+class FileStore(Protocol):
+    """The files of the house, as a job reaches them."""
+
+    async def fetch(self, file_id: UUID, caller: Principal, to: Path) -> None:
+        """Write the content of a file to `to`; a refusal when there is none that `caller` may read."""
+
+    async def keep(self, made: Path, name: str, caller: Principal) -> Mapping[str, Any]:
+        """Keep what is in `made` as a file of the caller's, and return what a job's result says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker gives each job it runs."""
+
+    loop: asyncio.AbstractEventLoop
+    files: FileStore
+    folder: Path
+    """Where a job may write while it runs."""
+    neighbours: Neighbours | None = None
 
 
 class Job:
     """The running job, as its function knows it."""
 
     def __init__(
-        self, job_id: UUID, caller: Principal, attempt: int, control: Control, loop: asyncio.AbstractEventLoop
+        self, job_id: UUID, caller: Principal, attempt: int, control: Control, surroundings: Surroundings
     ) -> None:
-        """Work for `caller`, and let `loop` ask neighbours."""
+        """Work for `caller`."""
         self.id = job_id
         self.caller = caller
         self.attempt = attempt
         self._control = control
-        self._loop = loop
+        self._surroundings = surroundings
+        self._folder: Path | None = None
 
     def progress(self, done: int, total: int | None = None, note: str = "") -> None:
         """Say how far it is. Costs nothing to say often; it is shown within a second."""
@@ -98,8 +141,47 @@ class Job:
             raise JobStopped
 
     def wait_for(self, call: Coroutine[Any, Any, R]) -> R:
-        """Return what a neighbour answers: it is asked in the event loop, and this thread waits."""
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        """Return what a neighbour answers: it is asked in the event loop, and this thread waits.
+
+        Raises JobStopped, with the call broken off, as soon as the job is to stop.
+        """
+        future = asyncio.run_coroutine_threadsafe(call, self._surroundings.loop)
+        with self._control.calling(future.cancel):
+            try:
+                return future.result()
+            except concurrent.futures.CancelledError:
+                self.check()
+                raise
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """Whom it may ask."""
+        if self._surroundings.neighbours is None:
+            raise LookupError("this worker was given no neighbours")
+        return self._surroundings.neighbours
+
+    @property
+    def folder(self) -> Path:
+        """Where it may write what is gone when it ends."""
+        if self._folder is None:
+            self._surroundings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._surroundings.folder))
+        return self._folder
+
+    def leave(self) -> None:
+        """Remove what it wrote."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def fetch(self, file_id: UUID, name: str) -> Path:
+        """Return a copy of a file, called `name`; a refusal when whom it works for may not read it."""
+        to = self.folder / name
+        self.wait_for(self._surroundings.files.fetch(file_id, self.caller, to))
+        return to
+
+    def keep(self, made: Path) -> Mapping[str, Any]:
+        """Keep a file it has made, for whom it works for; return what its result is to say of it."""
+        return self.wait_for(self._surroundings.files.keep(made, made.name, self.caller))
 
 
 Function = Callable[[Any, Job], Mapping[str, Any] | None]
@@ -131,17 +213,23 @@ class JobKind:
     permission: str
     retry: Retry
     time_limit_s: float
+    at_home: bool
 
     def parsed(self, argument: object) -> BaseModel:
         """Return the argument as its type has it; JobArgumentInvalid says where it does not fit."""
-        try:
-            return self.argument.model_validate(argument)
-        except ValidationError as error:
-            found = [
-                {"pointer": "/".join(("/argument", *map(str, one["loc"]))), "detail": str(one["msg"])[:200]}
-                for one in error.errors(include_url=False, include_input=False, include_context=False)[:20]
-            ]
-            raise JobArgumentInvalid(errors=found) from None
+        return fitting(self.argument, argument)
+
+
+def fitting(model: type[M], argument: object) -> M:
+    """Return an argument as `model` has it; JobArgumentInvalid says where it does not fit."""
+    try:
+        return model.model_validate(argument)
+    except ValidationError as error:
+        found = [
+            {"pointer": "/".join(("/argument", *map(str, one["loc"]))), "detail": str(one["msg"])[:200]}
+            for one in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+        ]
+        raise JobArgumentInvalid(errors=found) from None
 
 
 Kinds = Mapping[str, JobKind]
@@ -149,12 +237,13 @@ Kinds = Mapping[str, JobKind]
 
 
 def job(
-    *, permission: str = "jobs:start", retry: Retry = Retry(), time_limit_s: float = 3600
+    *, permission: str = "jobs:start", retry: Retry = Retry(), time_limit_s: float = 3600, at_home: bool = False
 ) -> Callable[[Function], JobKind]:
     """Make a kind of a function: named after it, described by its docstring, typed by its first parameter.
 
     Whoever starts one needs `permission`. An attempt that fails is followed by others as `retry` says, unless the
-    refusal is about what was asked and not about the moment; one that takes longer than the limit has failed.
+    refusal is about what was asked and not about the moment; one that takes longer than the limit has failed. One that
+    is done `at_home` is done by the process that serves the product, whose own files it is about, and by no worker.
     """
     if permission not in PERMISSIONS:
         raise LookupError(f"nobody defined the permission {permission}")
@@ -171,6 +260,7 @@ def job(
             permission=permission,
             retry=retry,
             time_limit_s=time_limit_s,
+            at_home=at_home,
         )
 
     return made

@@ -1,10 +1,11 @@
-"""Questions about jobs: one, and pages of lists. Plain SQL, the same on both databases."""
+"""Questions about jobs and files: one, and pages of lists. Plain SQL, the same on both databases."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from orderhouse.jobs.models import COLUMNS, JobState
+from orderhouse.jobs.models.files import FILE_COLUMNS, FileState
+from orderhouse.jobs.models.jobs import COLUMNS, JobState
 from orderhouse.jobs.schemas import ListJobs
 from orderhouse.kernel import pages
 from orderhouse.kernel.principal import Principal
@@ -53,3 +54,18 @@ def cancelling(reading: Reading, ids: Collection[UUID]) -> list[UUID]:
     """Return which of these running jobs somebody wants cancelled."""
     found = reading.rows("SELECT id FROM jobs WHERE id IN :ids AND cancelling", ids=list(ids))
     return [as_id(row[0]) for row in found]
+
+
+def file(reading: Reading, file_id: UUID, caller: Principal) -> FileState | None:
+    """Return a file; None when there is none that `caller` may know of."""
+    found = reading.row(f"SELECT {names(FILE_COLUMNS)} FROM files WHERE id = :id", id=file_id)
+    known = FileState.of(found) if found else None
+    return known if known is not None and known.visible_to(caller) else None
+
+
+def piece(reading: Reading, content: UUID | None, number: int) -> bytes | None:
+    """Return a piece of a content; None when it is not there."""
+    found = reading.row(
+        "SELECT data FROM file_pieces WHERE content = :content AND number = :number", content=content, number=number
+    )
+    return found[0] if found else None

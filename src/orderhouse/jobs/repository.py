@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from orderhouse.jobs.errors import JobAlreadyQueued
-from orderhouse.jobs.models import CHANGING, COLUMNS, JOBS, JobState
+from orderhouse.jobs.models.files import FILE_COLUMNS, FILES, FILLED, PIECES, FileState
+from orderhouse.jobs.models.jobs import CHANGING, COLUMNS, JOBS, JobState, Queues
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.sql import as_id, names
@@ -23,8 +24,8 @@ class JobRepository:
     Whoever touches both holds the queue's rows before the jobs', so that two transactions never wait for each other.
     """
 
-    def __init__(self, tx: Transaction, queues: Sequence[Queue]) -> None:
-        """Work in `tx`; a job waits in the one of `queues` that its priority numbers."""
+    def __init__(self, tx: Transaction, queues: Queues) -> None:
+        """Work in `tx`; jobs wait in `queues`."""
         self._tx = tx
         self._queues = queues
 
@@ -36,7 +37,7 @@ class JobRepository:
     def queue(self, jobs: Iterable[JobState], now: Instant) -> None:
         """Let jobs wait to be claimed."""
         for job in jobs:
-            self._queues[job.priority].put(self._tx, [Entry("", {}, job.run_at, id=job.id)], now)
+            self._queues.of(job).put(self._tx, [Entry("", {}, job.run_at, id=job.id)], now)
 
     def active(self, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
         """Return the jobs that wait or run under these pairs of kind and unique key."""
@@ -50,17 +51,17 @@ class JobRepository:
         )
         return {(kind, key): as_id(job_id) for kind, key, job_id in found}
 
-    def claim(self, limit: int, now: Instant) -> list[Leased]:
-        """Lease up to `limit` jobs that are due, the most urgent first."""
+    def claim(self, queues: Sequence[Queue], limit: int, now: Instant) -> list[Leased]:
+        """Lease up to `limit` jobs of `queues` that are due, the most urgent first."""
         claimed: list[Leased] = []
-        for queue in self._queues:
+        for queue in queues:
             if len(claimed) < limit:
                 claimed += queue.claim(self._tx, limit - len(claimed), now)
         return claimed
 
     def leased(self, leases: Collection[Leased]) -> dict[UUID, JobState]:
         """Return the jobs of those of `leases` that are still ours; nobody else gets or changes them meanwhile."""
-        ours = self._queues[0].held(self._tx, leases)
+        ours = self._queues.anywhere[0].held(self._tx, leases)
         return self.held(ours)
 
     def queued(self, ids: Collection[UUID]) -> dict[UUID, JobState]:
@@ -78,17 +79,84 @@ class JobRepository:
 
     def extend(self, ids: Collection[UUID], now: Instant) -> None:
         """Hold the leases of jobs that are ours on."""
-        self._queues[0].extend_all(self._tx, ids, now)
+        self._queues.anywhere[0].extend_all(self._tx, ids, now)
 
     def put_back(self, job: JobState, *, counted: bool = True) -> None:
         """Let a job that is ours wait for its next attempt; unless `counted`, as if there had been none."""
-        self._queues[0].put_back(self._tx, job.id, job.run_at, counted=counted)
+        self._queues.anywhere[0].put_back(self._tx, job.id, job.run_at, counted=counted)
 
     def take_off(self, ids: Collection[UUID]) -> None:
         """Let jobs that are held wait no longer."""
         if ids:
-            self._queues[0].take_off(self._tx, ids)
+            self._queues.anywhere[0].take_off(self._tx, ids)
 
     def change(self, jobs: Iterable[JobState]) -> None:
         """Keep what became of jobs."""
         self._tx.change(JOBS, CHANGING, [job.changed for job in jobs])
+
+    def forget(self, before: Instant, limit: int) -> int:
+        """Remove up to `limit` jobs that ended before an instant, the oldest first; return how many."""
+        return self._tx.run(
+            "DELETE FROM jobs WHERE id IN "
+            "(SELECT id FROM jobs WHERE ended_at IS NOT NULL AND ended_at < :before ORDER BY ended_at LIMIT :limit)",
+            before=before,
+            limit=limit,
+        )
+
+
+class FileRepository:
+    """Files and their contents, in one transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Work in `tx`."""
+        self._tx = tx
+
+    def add(self, files: Collection[FileState]) -> None:
+        """Keep new files."""
+        self._tx.add(FILES, [file.row for file in files])
+
+    def put(self, pieces: Iterable[tuple[UUID, int, bytes]], now: Instant) -> None:
+        """Keep pieces of contents."""
+        self._tx.add(PIECES, [(*piece, now) for piece in pieces])
+
+    def held(self, ids: Collection[UUID]) -> dict[UUID, FileState]:
+        """Return these files; nobody else changes them meanwhile."""
+        found = self._tx.rows(
+            f"SELECT {names(FILE_COLUMNS)} FROM files WHERE id IN :ids ORDER BY id{self._tx.for_update}", ids=list(ids)
+        )
+        return {file.id: file for file in map(FileState.of, found)}
+
+    def fill(self, files: Iterable[FileState]) -> None:
+        """Keep what files are now the whole of."""
+        self._tx.change(FILES, FILLED, [(file.id, file.content, file.size, file.digest) for file in files])
+
+    def remove(self, files: Collection[FileState]) -> None:
+        """Remove files with their contents."""
+        self.drop([file.content for file in files if file.content is not None])
+        if files:
+            self._tx.run("DELETE FROM files WHERE id IN :ids", ids=[file.id for file in files])
+
+    def drop(self, contents: Collection[UUID]) -> None:
+        """Remove contents."""
+        if contents:
+            self._tx.run("DELETE FROM file_pieces WHERE content IN :contents", contents=list(contents))
+
+    def expired(self, before: Instant, limit: int) -> list[FileState]:
+        """Return up to `limit` files that expired before an instant, the oldest first."""
+        found = self._tx.rows(
+            f"SELECT {names(FILE_COLUMNS)} FROM files WHERE expires_at < :before ORDER BY expires_at LIMIT :limit"
+            f"{self._tx.for_update}",
+            before=before,
+            limit=limit,
+        )
+        return list(map(FileState.of, found))
+
+    def stray(self, before: Instant, limit: int) -> list[UUID]:
+        """Return up to `limit` contents begun before an instant that no file has."""
+        found = self._tx.rows(
+            "SELECT DISTINCT content FROM file_pieces WHERE kept_at < :before AND NOT EXISTS "
+            "(SELECT 1 FROM files WHERE files.content = file_pieces.content) LIMIT :limit",
+            before=before,
+            limit=limit,
+        )
+        return [as_id(row[0]) for row in found]

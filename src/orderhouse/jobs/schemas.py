@@ -15,6 +15,9 @@ PATH = "/v1/jobs"
 SELF = f"{PATH}/{{}}"
 CANCELLATION = f"{PATH}/{{}}/cancellation"
 RETRY = f"{PATH}/{{}}/retry"
+FILES = "/v1/files"
+FILE = f"{FILES}/{{}}"
+CONTENT = f"{FILES}/{{}}/content"
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
@@ -135,3 +138,26 @@ class Named(NamedTuple):
     """A job, by its id."""
 
     job_id: UUID
+
+
+class AddFile(_Schema):
+    """A file that is wanted."""
+
+    name: Annotated[str, Field(pattern=r"^[^\x00-\x1F\x7F/\\]*$", min_length=1, max_length=200)] = Field(
+        examples=["orders.csv"], description="What it is called; its ending says what it is."
+    )
+
+
+class FileOut(_Schema):
+    """A file."""
+
+    id: Annotated[str, Field(examples=[ID], json_schema_extra={"format": "uuid"})]
+    name: str = Field(examples=["orders.csv"])
+    media_type: str = Field(examples=["text/csv; charset=utf-8"])
+    size: int | None = Field(description="In bytes; null until its content is there.", examples=[1024])
+    sha256: str | None = Field(description="Of its content, in hexadecimal digits.")
+    created_at: InstantText
+    expires_at: InstantText = Field(description="When it is removed.")
+    links: dict[str, str] = Field(
+        description="Itself and its content.", examples=[{"self": FILE.format(ID), "content": CONTENT.format(ID)}]
+    )

@@ -1,16 +1,28 @@
 """Puts the jobs context together."""
 
-from collections.abc import Callable
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orderhouse.jobs import models, repository
-from orderhouse.jobs.kind import Kinds, discovered
+from orderhouse.jobs import repository
+from orderhouse.jobs.files import Files
+from orderhouse.jobs.kind import Kinds, Surroundings, discovered
+from orderhouse.jobs.models.files import FILES
+from orderhouse.jobs.models.jobs import LEASE, Queues
+from orderhouse.jobs.neighbours import Neighbours
 from orderhouse.jobs.runners.threads import ThreadRunner
 from orderhouse.jobs.service.claims import ClaimService
+from orderhouse.jobs.service.files import FileService
 from orderhouse.jobs.service.jobs import JobService
 from orderhouse.jobs.worker import Worker
+from orderhouse.kernel import clock
+from orderhouse.kernel.clock import Instant
 from orderhouse.runtime.database.database import Database, Place, open_database
+from orderhouse.runtime.database.transaction import Work
 from orderhouse.runtime.migrate import Schema
 
 if TYPE_CHECKING:
@@ -18,7 +30,9 @@ if TYPE_CHECKING:
 
     from orderhouse.runtime.web.fastapi_edge import Edge
 
-SCHEMA = Schema("jobs", models.tables)
+SCHEMA = Schema("jobs", FILES.metadata)
+
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +45,58 @@ class Jobs:
     @classmethod
     def opened(cls, place: Place, *, bound: int = 2048, kinds: Kinds | None = None) -> "Jobs":
         """Open the migrated database at `place`; there are all kinds of job unless it says which."""
-        database = open_database("jobs", place, models.tables, refusals=repository.REFUSALS, bound=bound)
+        database = open_database("jobs", place, SCHEMA.tables, refusals=repository.REFUSALS, bound=bound)
         return cls(database, discovered() if kinds is None else kinds)
 
-    def routes(self, edge: "Callable[[Database], Edge]") -> "APIRouter":
+    def routes(self, edge: "Callable[[Database], Edge]") -> "Sequence[APIRouter]":
         """Return its part of the API."""
         # The web framework is half a second to import: a worker does without it.
-        from orderhouse.jobs import routes
+        from orderhouse.jobs.routes import files, jobs
 
-        return routes.routes(edge(self.database), self.database, JobService(self.kinds))
+        bound, service = edge(self.database), FileService()
+        return (
+            jobs.routes(bound, self.database, JobService(self.kinds)),
+            files.routes(bound, self.database, service, Files(self.database, service)),
+        )
 
-    def worker(self, *, threads: int, lease: int = models.LEASE) -> Worker:
-        """Return what does jobs, so many at a time."""
-        return Worker(self.database, ClaimService(self.kinds, models.queues(lease)), ThreadRunner(threads))
+    def worker(
+        self,
+        folder: Path,
+        neighbours: Neighbours | None = None,
+        *,
+        threads: int,
+        home: bool = True,
+        lease: int = LEASE,
+    ) -> Worker:
+        """Return what does jobs, so many at a time, which write in `folder`.
+
+        One at `home` also does what is done nowhere else, and does nothing else when it has no threads.
+        """
+        _sweep(folder)
+        claims = ClaimService(self.kinds, Queues.leasing(lease), home=home, anywhere=threads > 0)
+        files = Files(self.database, FileService())
+        runner = ThreadRunner(
+            max(threads, 1), lambda: Surroundings(asyncio.get_running_loop(), files, folder, neighbours)
+        )
+        return Worker(self.database, claims, runner)
+
+    async def forget(self, before: Instant) -> dict[str, int]:
+        """Remove jobs that ended before an instant, and files whose time is over by now; return how many of each."""
+        return {
+            "jobs": await self._all(JobService(self.kinds).forget, before),
+            "files": await self._all(FileService().forget, clock.now()),
+        }
+
+    async def _all(self, work: Work[Instant, int], before: Instant) -> int:
+        """Do work that does a little at a time until there is nothing left for it to do."""
+        total = 0
+        while done := await self.database.write(work, before):
+            total += done
+        return total
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what jobs wrote whose process was killed; an attempt that runs has been written to within a day."""
+    for left in folder.glob("job-*"):
+        if left.stat().st_mtime < time.time() - _DAY_S:
+            shutil.rmtree(left, ignore_errors=True)

@@ -16,7 +16,7 @@ import structlog
 from orderhouse.jobs import reads
 from orderhouse.jobs.errors import JobBroke
 from orderhouse.jobs.kind import Control, Progress, Stop
-from orderhouse.jobs.models import JobState, problem_of
+from orderhouse.jobs.models.jobs import JobState, problem_of
 from orderhouse.jobs.service.claims import Beat, Claimed, ClaimService, Ended, Failed, Outcome, Stopped
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Clock, Instant

@@ -14,6 +14,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "orders:place": frozenset({"owner", "manager", "clerk", "customer", "service"}),
     "orders:change": frozenset({"owner", "manager", "clerk", "service"}),
     "orders:assign": frozenset({"owner", "manager"}),
+    "orders:import": frozenset({"owner", "manager"}),
     "jobs:read": frozenset({"owner", "manager", "clerk", "analyst", "service"}),
     "jobs:start": frozenset({"owner", "manager", "clerk", "analyst", "service"}),
     "jobs:manage": frozenset({"owner", "manager"}),

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         "auto", description="One JSON object a line, or pretty; auto is pretty in a terminal and JSON elsewhere."
     )
     body_bytes: int = Field(1_048_576, ge=1024, le=64 * 1_048_576, description="The largest body that is taken.")
+    upload_bytes: int = Field(
+        512 * 1_048_576, ge=1024, le=64 * 1024**3, description="The largest file that is taken for a job."
+    )
     header_bytes: int = Field(32_768, ge=1024, le=1_048_576, description="How large all headers may be together.")
     json_depth: int = Field(32, ge=4, le=128, description="How deep JSON may be nested.")
     json_digits: int = Field(30, ge=18, le=300, description="How many digits a number in JSON may have.")

@@ -1,13 +1,11 @@
 """One attempt at a job: its function is called, and whatever it does is an outcome."""
 
-import asyncio
-
 import orjson
 import structlog
 
 from orderhouse.jobs.errors import JobBroke
-from orderhouse.jobs.kind import Control, Job, JobStopped
-from orderhouse.jobs.models import problem_of
+from orderhouse.jobs.kind import Control, Job, JobStopped, Surroundings
+from orderhouse.jobs.models.jobs import problem_of
 from orderhouse.jobs.service.claims import Claimed, Done, Failed, Outcome, Stopped
 from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.runtime import telemetry
@@ -17,13 +15,13 @@ log = structlog.get_logger(__name__)
 _MOST_BYTES = 65_536
 
 
-def attempt(claimed: Claimed, control: Control, loop: asyncio.AbstractEventLoop) -> Outcome:
-    """Return what a job's function comes to, called right here."""
+def attempt(claimed: Claimed, control: Control, surroundings: Surroundings) -> Outcome:
+    """Return what a job's function comes to, called right here, in a folder that goes when it ends."""
     job, kind = claimed.job, claimed.kind
     telemetry.enter(job.request_id, job.trace)
+    running = Job(job.id, job.caller, job.attempt, control, surroundings)
     try:
-        argument = kind.parsed(job.argument)
-        return _kept(kind.function(argument, Job(job.id, job.caller, job.attempt, control, loop)))
+        return _kept(kind.function(kind.parsed(job.argument), running))
     except JobStopped:
         return Stopped(control.reason or "leaving")
     except Refusal as refusal:
@@ -31,6 +29,8 @@ def attempt(claimed: Claimed, control: Control, loop: asyncio.AbstractEventLoop)
     except Exception:  # whatever a kind does wrong, its job has failed and the worker goes on
         log.exception("job_broke", job=str(job.id), kind=job.kind, attempt=job.attempt)
         return Failed(problem_of(JobBroke()), lasts=False)
+    finally:
+        running.leave()
 
 
 def _kept(result: object) -> Outcome:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from orderhouse.jobs.kind import Control
+from orderhouse.jobs.kind import Control, Surroundings
 from orderhouse.jobs.runners.attempt import attempt
 from orderhouse.jobs.service.claims import Claimed, Outcome
 
@@ -13,9 +13,10 @@ from orderhouse.jobs.service.claims import Claimed, Outcome
 class ThreadRunner:
     """So many threads. They are daemons: a function that does not stop keeps its thread, and never the process."""
 
-    def __init__(self, threads: int) -> None:
-        """Run up to `threads` jobs at a time."""
+    def __init__(self, threads: int, surroundings: Callable[[], Surroundings]) -> None:
+        """Run up to `threads` jobs at a time in `surroundings`, asked for in the event loop."""
         self._most = threads
+        self._surroundings = surroundings
         self._threads = 0
         self._busy = 0
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -27,7 +28,7 @@ class ThreadRunner:
 
     def start(self, claimed: Claimed, control: Control) -> "asyncio.Future[Outcome]":
         """Run a job; the future holds what it came to."""
-        loop = asyncio.get_running_loop()
+        loop, surroundings = asyncio.get_running_loop(), self._surroundings()
         future: asyncio.Future[Outcome] = loop.create_future()
 
         def ended(outcome: Outcome) -> None:
@@ -36,7 +37,7 @@ class ThreadRunner:
                 future.set_result(outcome)
 
         def work() -> None:
-            outcome = attempt(claimed, control, loop)
+            outcome = attempt(claimed, control, surroundings)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(ended, outcome)
 

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from orderhouse.jobs.errors import JobDeadlinePassed, JobTooSlow, JobWorkersLost
 from orderhouse.jobs.kind import JobKind, Kinds, Progress, Stop
-from orderhouse.jobs.models import JobState, problem_of, queues
+from orderhouse.jobs.models.jobs import JobState, Queues, problem_of
 from orderhouse.jobs.repository import JobRepository
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Clock, Instant
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.transaction import Transaction
-from orderhouse.runtime.queue import Leased, LeaseLost, Queue
+from orderhouse.runtime.queue import Leased, LeaseLost
 
 _UNKNOWN_AGAIN = 10_000_000
 """How long a job waits, in microseconds, that was claimed by a worker too old or too new to know its kind."""
@@ -68,19 +68,29 @@ class Beat(NamedTuple):
 class ClaimService:
     """Decides what becomes of jobs that workers do."""
 
-    def __init__(self, kinds: Kinds, waiting: Sequence[Queue] | None = None, *, now: Clock = clock.now) -> None:
-        """Hand out jobs of `kinds`."""
+    def __init__(
+        self,
+        kinds: Kinds,
+        waiting: Queues | None = None,
+        *,
+        home: bool = True,
+        anywhere: bool = True,
+        now: Clock = clock.now,
+    ) -> None:
+        """Hand out jobs of `kinds`: those that are done at `home`, those that are done `anywhere`."""
         self._kinds = kinds
         self._now = now
-        self.queues = waiting or queues()
+        self._waiting = waiting or Queues.leasing()
+        self.queues = self._waiting.claimed(home=home, anywhere=anywhere)
+        """The queues that are claimed from, the most urgent first."""
 
     def claim(self, tx: Transaction, asked: Sequence[int]) -> list[list[Claimed]]:
         """Hand each of those who ask up to so many jobs; what cannot be done any more is ended instead."""
-        jobs, now = JobRepository(tx, self.queues), self._now()
+        jobs, now = JobRepository(tx, self._waiting), self._now()
         return [self._claimed(tx, jobs, limit, now) for limit in asked]
 
     def _claimed(self, tx: Transaction, jobs: JobRepository, limit: int, now: Instant) -> list[Claimed]:
-        leases = jobs.claim(limit, now)
+        leases = jobs.claim(self.queues, limit, now)
         held = jobs.held([leased.id for leased in leases])
         claimed: list[Claimed] = []
         ended: list[JobState] = []
@@ -98,7 +108,7 @@ class ClaimService:
 
     def beat(self, tx: Transaction, asked: Sequence[Beat]) -> list[JobState | Refusal]:
         """Hold jobs on and keep how far they are; LeaseLost for those that are ours no longer."""
-        jobs, now = JobRepository(tx, self.queues), self._now()
+        jobs, now = JobRepository(tx, self._waiting), self._now()
         held = jobs.leased([one.leased for one in asked])
         jobs.extend(list(held), now)
         moved = [
@@ -111,7 +121,7 @@ class ClaimService:
 
     def end(self, tx: Transaction, asked: Sequence[Ended]) -> list[JobState | Refusal]:
         """Keep what jobs came to, each with its effects here; LeaseLost for those that are ours no longer."""
-        jobs, now = JobRepository(tx, self.queues), self._now()
+        jobs, now = JobRepository(tx, self._waiting), self._now()
         held = jobs.leased([one.claimed.leased for one in asked])
         outcomes: list[JobState | Refusal] = []
         for one in asked:

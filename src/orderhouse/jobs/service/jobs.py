@@ -5,23 +5,25 @@ from uuid import UUID
 
 from orderhouse.jobs.errors import JobAlreadyQueued, JobKindNotAllowed, JobKindUnknown, JobNeverInTime, JobNotFound
 from orderhouse.jobs.kind import JobKind, Kinds
-from orderhouse.jobs.models import JobState, queues
+from orderhouse.jobs.models.jobs import JobState, Queues
 from orderhouse.jobs.repository import JobRepository
 from orderhouse.jobs.schemas import AskJob, Named
+from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
-from orderhouse.runtime.queue import Queue
+
+_AT_ONCE = 500
 
 
 class JobService:
     """Decides what becomes of what is asked; what it returns is kept when the transaction is."""
 
-    def __init__(self, kinds: Kinds, waiting: Sequence[Queue] | None = None) -> None:
+    def __init__(self, kinds: Kinds, waiting: Queues | None = None) -> None:
         """Take jobs of `kinds`."""
         self._kinds = kinds
-        self._queues = waiting or queues()
+        self._queues = waiting or Queues.leasing()
 
     def allowed(self, caller: Principal) -> list[JobKind]:
         """Return the kinds `caller` may ask for."""
@@ -76,6 +78,10 @@ class JobService:
             return job.retried(one.at)
 
         return self._each(tx, asked, retried)
+
+    def forget(self, tx: Transaction, asked: Sequence[Instant]) -> Sequence[int]:
+        """Remove a few of the jobs that ended before each instant; return how many. What was told of them stays."""
+        return [JobRepository(tx, self._queues).forget(before, _AT_ONCE) for before in asked]
 
     def _each(
         self, tx: Transaction, asked: Sequence[Asked[Named]], act: Callable[[JobState, Asked[Named]], JobState]

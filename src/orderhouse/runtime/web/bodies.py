@@ -22,6 +22,7 @@ _EXPONENTS = (b"0e000", b"0e+000", b"0e-000")
 _EXPONENT = re.compile(rb"(?:^|[:,\[\s])-?[0-9]++(?:\.[0-9]++)?[eE][+-]?[0-9]{3}")
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
+OCTETS = b"application/octet-stream"
 
 _LONGEST_DETAIL = 200
 _MOST_PARAMETERS = 50
@@ -32,6 +33,7 @@ class Limits:
     """How much of anything a request may hold."""
 
     body_bytes: int = 1_048_576
+    upload_bytes: int = 536_870_912
     header_bytes: int = 32_768
     headers: int = 100
     target_bytes: int = 8_192

@@ -1,14 +1,16 @@
 """FastAPI routes that cost little: FastAPI documents them from their signatures, and this edge runs them.
 
 A route is an ordinary typed endpoint. Its vocabulary is closed, and read once, when it is made: one body model, one
-query model, ids in the path, `caller: Asker`, `once: Once`, `match: IfMatch`, `unless: IfNoneMatch`. FastAPI's own
+query model, ids in the path, `caller: Asker`, `once: Once`, `match: IfMatch`, `unless: IfNoneMatch`, `upload: Upload`
+for a body that is no JSON and may be long. FastAPI's own
 solver is not asked at a request; that is two thirds of what an idiomatic route costs (see docs/reference/performance).
 """
 
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Any, cast, get_args, get_type_hints
 from uuid import UUID
@@ -70,6 +72,36 @@ IfMatchMaybe = Annotated[int | None, Depends(_Given("match_maybe"))]
 IfNoneMatch = Annotated[str | None, Depends(_Given("unless"))]
 """The ETag of what the caller has."""
 
+
+class UploadedBody:
+    """A body that comes in parts, whatever it is."""
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], most: int) -> None:
+        """Take up to `most` bytes of it."""
+        self._receive = receive
+        self._headers = headers
+        self._most = most
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield its parts; MediaTypeUnsupported, BodyTooLarge, or Malformed when it ends early."""
+        bodies.check_media_type(self._headers.get(b"content-type", b""), bodies.OCTETS)
+        async for part in _parts(self._receive, self._headers, self._most):
+            yield part
+
+
+Upload = Annotated[UploadedBody, Depends(_Given("upload"))]
+"""The body, part by part, instead of a body model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer of `size` bytes that is sent as its parts come: status 200, and never kept beside a key."""
+
+    headers: tuple[tuple[str, str], ...]
+    size: int
+    parts: AsyncIterator[bytes]
+
+
 _BARE_KEY = re.compile(r"[!#-~][ -~]{0,254}")
 _QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 _ESCAPED = re.compile(r'\\(["\\])')
@@ -130,33 +162,37 @@ class Edge:
         edge = self
 
         class Bound(HouseRoute):
-            def __init__(self, path: str, endpoint: Callable[..., Awaitable[Answer]], **more: Any) -> None:
+            def __init__(self, path: str, endpoint: Endpoint, **more: Any) -> None:
                 super().__init__(path, endpoint, edge, **more)
 
         return APIRouter(prefix=prefix, tags=[tag], route_class=Bound)
 
 
 Provide = Callable[["Request"], Any]
+Endpoint = Callable[..., Awaitable[Answer | Streamed]]
+_OCTETS: dict[str, Any] = {bodies.OCTETS.decode(): {"schema": {"type": "string", "format": "binary"}}}
 
 
 class HouseRoute(APIRoute):
     """A route whose signature FastAPI documents and the edge runs."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Awaitable[Answer]], edge: Edge, **more: Any) -> None:
+    def __init__(self, path: str, endpoint: Endpoint, edge: Edge, **more: Any) -> None:
         """Read the endpoint's signature; TypeError when it asks for what the edge does not know."""
         declared = more.pop("openapi_extra", None) or {}
         self.permission: str | None = declared.get("x-permission")
         if self.permission is None and "x-open" not in declared:
             raise TypeError(f"{endpoint.__name__} names no permission: use **needs(…) or **open_to_all(…)")
         self._edge = edge
-        self._endpoint: Callable[..., Awaitable[Answer]] = endpoint
+        self._endpoint = endpoint
         self._needs_key = bool(declared.get("x-key"))
         self._operation = f"{'/'.join(sorted(more.get('methods') or ['GET']))} {path}"
-        self._reads_body = False
+        self._reads_body = self._uploads = False
         self._has_ids = False
         self._admission: Admission | None = None
         parameters: list[dict[str, Any]] = []
         self._provide = self._providers(endpoint, path, parameters)
+        if self._uploads:
+            declared = {**declared, "requestBody": {"required": True, "content": _OCTETS}}
         refuses = [*self._always_refuses(parameters, declared), *declared.get("x-refuses", ())]
         more["openapi_extra"] = {
             **({"parameters": parameters} if parameters else {}),
@@ -169,7 +205,7 @@ class HouseRoute(APIRoute):
         super().__init__(path, endpoint, **more)
 
     def _providers(
-        self, endpoint: Callable[..., Awaitable[Answer]], path: str, parameters: list[dict[str, Any]]
+        self, endpoint: Endpoint, path: str, parameters: list[dict[str, Any]]
     ) -> tuple[tuple[str, Provide], ...]:
         if not inspect.iscoroutinefunction(endpoint):
             raise TypeError(f"{self._operation}: an endpoint is an async function")
@@ -211,6 +247,7 @@ class HouseRoute(APIRoute):
             if self._edge.admission is None:
                 raise TypeError(f"{self._operation}: an edge whose routes write has a database")
             self._admission = self._edge.admission
+        self._uploads |= name == "upload"
         if name in documented:
             parameters.append(documented[name])
         given: dict[str, Provide] = {
@@ -219,6 +256,7 @@ class HouseRoute(APIRoute):
             "match": lambda request: request.match(required=True),
             "match_maybe": lambda request: request.match(required=False),
             "unless": lambda request: request.header(b"if-none-match").removeprefix("W/") or None,
+            "upload": lambda request: request.upload,
         }
         return given[name]
 
@@ -271,16 +309,19 @@ class HouseRoute(APIRoute):
         """Read the body, if the endpoint takes one."""
         if self._reads_body:
             await request.read(receive)
+        elif self._uploads:
+            request.upload = request.uploaded(receive)
 
     async def serve(self, request: "Request", given: dict[str, Any], send: Send) -> None:  # noqa: ARG002 - others look at it
         """Send what the endpoint makes of what it was given."""
-        await send_answer(send, await self._endpoint(**given))
+        answer = await self._endpoint(**given)
+        await (send_answer(send, answer) if isinstance(answer, Answer) else _send_parts(send, answer))
 
 
 class Request:
     """One request, as far as the edge has looked at it."""
 
-    __slots__ = ("_edge", "_headers", "body", "caller", "id", "json", "scope")
+    __slots__ = ("_edge", "_headers", "body", "caller", "id", "json", "scope", "upload")
 
     def __init__(self, scope: Scope, edge: Edge) -> None:
         """Look at `scope`; Malformed when a header that decides something comes twice."""
@@ -289,6 +330,7 @@ class Request:
         self.body = b""
         self.json: Any = None
         self.caller: Principal
+        self.upload: UploadedBody
         self._edge = edge
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers = dict(headers)
@@ -321,22 +363,12 @@ class Request:
         await self._whole(receive)
 
     async def _whole(self, receive: Receive) -> None:
-        most = self._edge.limits.body_bytes
-        declared = self._headers.get(b"content-length", b"0")
-        if len(declared) > 18 or (declared.isdigit() and int(declared) > most):
-            raise BodyTooLarge(f"At most {most} bytes.")
-        parts, size, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Malformed("The body ended early.")
-            part = message.get("body", b"")
-            size += len(part)
-            if size > most:
-                raise BodyTooLarge(f"At most {most} bytes.")
-            parts.append(part)
-            more = message.get("more_body", False)
+        parts = [part async for part in _parts(receive, self._headers, self._edge.limits.body_bytes)]
         self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def uploaded(self, receive: Receive) -> UploadedBody:
+        """Return the body as what comes in parts."""
+        return UploadedBody(receive, self._headers, self._edge.limits.upload_bytes)
 
     def id_in_path(self, name: str) -> UUID:
         """Return an id of the path; what is no id names nothing."""
@@ -384,6 +416,23 @@ class Request:
         return -1  # It is no version of ours: whatever it names is not what is there.
 
 
+async def _parts(receive: Receive, headers: dict[bytes, bytes], most: int) -> AsyncIterator[bytes]:
+    declared = headers.get(b"content-length", b"0")
+    if len(declared) > 18 or (declared.isdigit() and int(declared) > most):
+        raise BodyTooLarge(f"At most {most} bytes.")
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("The body ended early.")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise BodyTooLarge(f"At most {most} bytes.")
+        yield part
+        more = message.get("more_body", False)
+
+
 def _check_said_once(headers: list[tuple[bytes, bytes]]) -> None:
     names = [name for name, _ in headers if name in _SAID_ONCE]
     if len(names) > len(set(names)):
@@ -419,6 +468,15 @@ async def send_answer(send: Send, answer: Answer) -> None:
     """Send `answer`."""
     await send({"type": "http.response.start", "status": answer.status, "headers": head_of(answer)})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_parts(send: Send, answer: Streamed) -> None:
+    headers = head_of(Answer(200, answer.headers, b""))
+    headers = [(name, str(answer.size).encode() if name == b"content-length" else value) for name, value in headers]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for part in answer.parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def send_refusal(send: Send, scope: Scope, refusal: Refusal, *more: tuple[bytes, bytes]) -> None:

@@ -17,7 +17,7 @@ from orderhouse.jobs.errors import (
     JobNotRetryable,
 )
 from orderhouse.jobs.kind import JobKind
-from orderhouse.jobs.models import JobState
+from orderhouse.jobs.models.jobs import JobState
 from orderhouse.jobs.schemas import PRIORITIES, AskJob, JobKinds, JobOut, JobPage, ListJobs, Named
 from orderhouse.jobs.service.jobs import JobService
 from orderhouse.kernel.clock import Instant, as_text

@@ -58,6 +58,7 @@ JOBS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("at_home", Boolean, nullable=False),
     # Lists go by the time of asking, which is the primary key's order: of all, of a state, a kind, or an owner.
     Index("jobs_state", "state", "id"),
     Index("jobs_kind", "kind", "id"),
@@ -92,9 +93,29 @@ LEASE = 20_000_000
 """How long a job whose worker was lost stays unseen, in microseconds."""
 
 
-def queues(lease: int = LEASE) -> tuple[Queue, ...]:
-    """Return the queues jobs wait in: one for each priority, the most urgent first."""
-    return tuple(Queue(f"jobs:{name}", lease=lease) for name in PRIORITIES)
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The queues jobs wait in: one for each priority, the most urgent first, and as many for what is done at home."""
+
+    anywhere: tuple[Queue, ...]
+    at_home: tuple[Queue, ...]
+
+    @classmethod
+    def leasing(cls, lease: int = LEASE) -> "Queues":
+        """Return them, claimed for `lease` microseconds."""
+        return cls(
+            tuple(Queue(f"jobs:{name}", lease=lease) for name in PRIORITIES),
+            tuple(Queue(f"jobs:{name}:home", lease=lease) for name in PRIORITIES),
+        )
+
+    def claimed(self, *, home: bool, anywhere: bool) -> tuple[Queue, ...]:
+        """Return what to claim from, the most urgent first."""
+        wanted = ((self.at_home,) if home else ()) + ((self.anywhere,) if anywhere else ())
+        return tuple(queue for equally_urgent in zip(*wanted, strict=True) for queue in equally_urgent)
+
+    def of(self, job: "JobState") -> Queue:
+        """Return where a job waits."""
+        return (self.at_home if job.at_home else self.anywhere)[job.priority]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +146,7 @@ class JobState:
     created_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
+    at_home: bool
 
     @classmethod
     def asked(
@@ -156,6 +178,7 @@ class JobState:
             created_at=at,
             started_at=None,
             ended_at=None,
+            at_home=kind.at_home,
         )
 
     @classmethod
@@ -166,7 +189,8 @@ class JobState:
             if values[name] is not None:
                 values[name] = orjson.loads(values[name])
         values["id"] = as_id(values["id"])
-        values["cancelling"] = bool(values["cancelling"])
+        for name in ("cancelling", "at_home"):
+            values[name] = bool(values[name])
         return cls(**values)
 
     @property

@@ -1,0 +1,1 @@
+"""What jobs keeps: jobs, and the files they read and make."""

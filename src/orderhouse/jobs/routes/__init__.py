@@ -1,0 +1,1 @@
+"""Jobs' part of the API: jobs, and files."""
