@@ -51,7 +51,7 @@ def up(
 
 @app.command()
 def serve(
-    name: Annotated[str, typer.Argument(help="Which context: customers or users.")],
+    name: Annotated[str, typer.Argument(help="Which context: customers, tasks or users.")],
     host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 unless set.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 8000 unless set.")] = None,
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "orderhouse"
-CONTEXTS = ("customers", "orders", "analytics", "users", "jobs")
+CONTEXTS = ("customers", "orders", "analytics", "users", "jobs", "tasks")
 
 FILES = {
     "__init__",
@@ -34,6 +34,7 @@ EXTRAS = {
     "customers": set[str](),
     "users": set[str](),
     "jobs": {"files", "kind", "kinds", "neighbours", "runners", "worker"},
+    "tasks": set[str](),
 }
 """What a context has besides the usual files, and nothing else."""
 

@@ -6,8 +6,8 @@ token every one of these answers 401.
 """
 
 CALLERS = ("owner", "manager", "clerk", "other_clerk", "analyst", "service", "customer", "other_customer")
-"""The columns. The clerk placed the order, the customer is whom it is for, job and file are the owner's; the others have
-nothing to do with any of it."""
+"""The columns. The clerk placed the order, the customer is whom it is for, job and file are the owner's; the others
+have nothing to do with any of it."""
 
 _TABLE = """
                                                 owner manager clerk other_clerk analyst service customer other_customer
@@ -74,6 +74,13 @@ GET    /v1/files/{file_id}                      +     +       404   404         
 DELETE /v1/files/{file_id}                      +     +       404   404         404     404     403      403
 PUT    /v1/files/{file_id}/content              +     +       404   404         404     404     403      403
 GET    /v1/files/{file_id}/content              +     +       404   404         404     404     403      403
+
+POST   /v1/tasks                                +     +       +     +           403     +       403      403
+GET    /v1/tasks                                +     +       +     +           +       +       403      403
+GET    /v1/tasks/{task_id}                      +     +       +     +           +       +       403      403
+PATCH  /v1/tasks/{task_id}                      +     +       +     +           403     +       403      403
+PUT    /v1/tasks/{task_id}                      +     +       +     +           403     +       403      403
+DELETE /v1/tasks/{task_id}                      +     +       403   403         403     403     403      403
 
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
 

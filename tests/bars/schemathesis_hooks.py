@@ -159,6 +159,7 @@ _MADE: dict[str, Callable[[str], str]] = {
     "letter_id": lambda _fresh: _parked(),
     "user_id": _deactivated,
     "invitation_id": _invited,
+    "task_id": lambda fresh: str(_asked("/v1/tasks", {"title": fresh})["id"]),
     "team_id": lambda fresh: str(_asked("/v1/teams", {"name": fresh})["id"]),
     "file_id": lambda fresh: str(_asked("/v1/files", {"name": fresh})["id"]),
     "role_id": lambda fresh: str(_asked("/v1/roles", {"name": f"r{fresh}", "permissions": ["orders:read"]})["id"]),

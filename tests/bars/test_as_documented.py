@@ -52,6 +52,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "role_id": added(served, "/v1/roles", {"name": "returns", "permissions": ["orders:read"]}, token),
             "file_id": with_content(served, added(served, "/v1/files", {"name": "orders.csv"}, token), token),
             "job_id": added(served, "/v1/jobs", {"kind": "ping"}, token),
+            "task_id": added(served, "/v1/tasks", {"title": "Call Ada"}, token),
             "invitation_id": added(served, "/v1/invitations", ada | {"email": "new@example.com"}, token),
         }
         report = tmp_path / "answers.json"

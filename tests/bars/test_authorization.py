@@ -87,6 +87,7 @@ MADE: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "user_id": ("/v1/users", lambda: {"email": _fresh(), "name": "U", "role": "clerk"}),
     "team_id": ("/v1/teams", lambda: {"name": str(new_id())}),
     "role_id": ("/v1/roles", lambda: {"name": f"r{new_id().hex[:20]}", "permissions": ["orders:read"]}),
+    "task_id": ("/v1/tasks", lambda: {"title": "Call"}),
     "invitation_id": ("/v1/invitations", lambda: {"email": _fresh(), "name": "I", "role": "clerk"}),
     "file_id": ("/v1/files", lambda: {"name": "orders.csv"}),
     "job_id": ("/v1/jobs", lambda: {"kind": "ping", "delay_s": 3600}),

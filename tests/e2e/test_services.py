@@ -156,7 +156,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_what_cannot_be_served_alone_is_said(tmp_path: Path) -> None:
     refused = run(tmp_path / "data", "serve", "../orders")
     assert refused.returncode == 2
-    assert "customers, users" in refused.stderr
+    assert "customers, tasks, users" in refused.stderr
     assert not (tmp_path / "data").exists()
 
 

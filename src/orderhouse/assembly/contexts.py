@@ -8,17 +8,19 @@ from orderhouse.jobs.wiring import Jobs
 from orderhouse.orders.wiring import Orders
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.settings import Settings
+from orderhouse.tasks.wiring import Tasks
 from orderhouse.users.wiring import Users
 
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """Customers, jobs, orders and users over their databases. Whoever opens them closes them."""
+    """Customers, jobs, orders, users and tasks over their databases. Whoever opens them closes them."""
 
     customers: Customers
     jobs: Jobs
     orders: Orders
     users: Users
+    tasks: Tasks
 
     @classmethod
     def opened(cls, settings: Settings) -> "Contexts":
@@ -28,12 +30,14 @@ class Contexts:
             Jobs.opened(place_of("jobs", settings), bound=settings.write_queue),
             Orders.opened(place_of("orders", settings), bound=settings.write_queue),
             Users.opened(place_of("users", settings), bound=settings.write_queue),
+            Tasks.opened(place_of("tasks", settings), time_zone=settings.time_zone, bound=settings.write_queue),
         )
 
     @property
     def databases(self) -> tuple[Database, ...]:
         """Their databases."""
-        return (self.customers.database, self.jobs.database, self.orders.database, self.users.database)
+        contexts = (self.customers, self.jobs, self.orders, self.users, self.tasks)
+        return tuple(context.database for context in contexts)
 
     async def close(self) -> None:
         """Write what still waits, and close every database."""

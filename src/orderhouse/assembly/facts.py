@@ -9,12 +9,14 @@ from orderhouse.orders import contract as orders
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import asyncapi as runtime_asyncapi
 from orderhouse.runtime.registry import Kinds, Registry
+from orderhouse.tasks import contract as tasks
 from orderhouse.users import contract as users
 
 REGISTRY = Registry(
     Kinds("customers", customers.FACT_KINDS),
     Kinds("jobs", jobs.FACT_KINDS),
     Kinds("orders", orders.FACT_KINDS),
+    Kinds("tasks", tasks.FACT_KINDS),
     Kinds("users", users.FACT_KINDS),
 )
 """Every kind of fact there is."""

@@ -56,6 +56,7 @@ def app(settings: Settings) -> Front:
         contexts.customers.routes(edge),
         *contexts.jobs.routes(edge),
         contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
+        contexts.tasks.routes(edge),
         analytics.routes(edge(), contexts.customers.directory),
         dead_letters.routes(edge(), DeadLetters(subscribers)),
         web_readers.routes(edge(), subscribers),

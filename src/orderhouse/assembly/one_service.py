@@ -23,6 +23,7 @@ from orderhouse.runtime.tokens import SigningKeys
 from orderhouse.runtime.web import docs_page, documents, health
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
+from orderhouse.tasks.wiring import Tasks
 from orderhouse.users.wiring import Users
 
 _TOKEN_MINUTES = 5.0
@@ -58,7 +59,16 @@ def _users(settings: Settings, edge: ByDatabase) -> Service:
     return Service(users.database, router, lambda: users.welcome_first_owner(settings.owner_email))
 
 
-SERVICES: dict[str, Callable[[Settings, ByDatabase], Service]] = {"customers": _customers, "users": _users}
+def _tasks(settings: Settings, edge: ByDatabase) -> Service:
+    tasks = Tasks.opened(place_of("tasks", settings), time_zone=settings.time_zone, bound=settings.write_queue)
+    return Service(tasks.database, tasks.routes(edge))
+
+
+SERVICES: dict[str, Callable[[Settings, ByDatabase], Service]] = {
+    "customers": _customers,
+    "tasks": _tasks,
+    "users": _users,
+}
 """What can be served alone. Who follows a neighbour's facts needs a transport between processes, and is not here."""
 
 

@@ -9,9 +9,10 @@ from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.settings import Settings
+from orderhouse.tasks.wiring import SCHEMA as TASKS
 from orderhouse.users.wiring import SCHEMA as USERS
 
-SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, JOBS, ORDERS, USERS)}
+SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, JOBS, ORDERS, USERS, TASKS)}
 """Every context that has a database."""
 
 

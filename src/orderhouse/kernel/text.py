@@ -1,9 +1,12 @@
 """Text as people type it: kept to the byte, or refused."""
 
+import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from orderhouse.kernel.clock import from_text
 
 # A pattern is looked for without asking Python, and with one pydantic takes no lone surrogate, which is half a
 # character that no database keeps.
@@ -44,6 +47,24 @@ InstantText = Annotated[str, Field(examples=["2026-11-20T09:30:00.000000Z"], jso
 """An instant on the wire, in an answer."""
 
 
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be an instant in RFC 3339")  # noqa: TRY004 - pydantic tells ValueErrors
+    try:
+        # In a query, a plus that nobody encoded arrives as a space.
+        return from_text(value.replace(" ", "+"))
+    except ValueError:
+        raise ValueError("must be an instant in RFC 3339, such as 2026-11-20T09:30:00Z") from None
+
+
+QueryInstant = Annotated[
+    int,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T00:00:00Z"]}),
+]
+"""An instant in a query: RFC 3339 on the wire, microseconds inside."""
+
+
 def folded(text: str) -> str:
     """Return what is equal for all spellings of one text: without regard to case, and composed."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
@@ -52,3 +73,8 @@ def folded(text: str) -> str:
 def name_key(name: str) -> str:
     """Return what a name is sorted by: without regard to case, and no longer than an order of names needs."""
     return folded(name)[:64]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text or a search, as they are compared: folded, and no longer than is worth comparing."""
+    return [word[:64] for word in re.findall(r"[^\W_]+", folded(text))]

@@ -3,7 +3,6 @@
 All of it goes through the ORM: it is written at the speed of people, and most of it is plain CRUD with one-to-many.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +18,7 @@ from orderhouse.kernel import ids
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.email import email_key
 from orderhouse.kernel.principal import permissions_of
-from orderhouse.kernel.text import folded, name_key
+from orderhouse.kernel.text import folded, name_key, words_of
 from orderhouse.runtime.database.tables import Id, tables_of
 from orderhouse.users.errors import InvitationExpired, NotActive, NotDeactivated, RoleUnknown, StillActive
 from orderhouse.users.schemas import PERSONAL_ROLES, AddRole, ChangeRole, ChangeUser, Status
@@ -28,7 +27,6 @@ LINK_GOOD_FOR = 7 * 86_400_000_000
 """How long an invitation's link can be used, in microseconds."""
 
 _MOST_WORDS = 40
-_LONGEST_WORD = 64
 
 tables = tables_of("users")
 
@@ -409,11 +407,6 @@ def may_with(role: str, custom: frozenset[str] | None) -> frozenset[str]:
 def hashed(token: str) -> bytes:
     """Return what is kept of an invitation's token: it is random, so a plain hash cannot be guessed back."""
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a name, an address or a search, as they are compared."""
-    return [word[:_LONGEST_WORD] for word in re.findall(r"[^\W_]+", folded(text))]
 
 
 def _words(name: str, email: str) -> Sequence[UserWord]:

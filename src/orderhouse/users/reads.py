@@ -10,10 +10,11 @@ import orjson
 from orderhouse.kernel import pages
 from orderhouse.kernel.email import email_key
 from orderhouse.kernel.pages import COUNTED_TO, PagesDoNotCombine
+from orderhouse.kernel.text import words_of
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.users.contract import Person
-from orderhouse.users.models import InvitationState, RoleState, TeamState, UserState, may_with, words_of
+from orderhouse.users.models import InvitationState, RoleState, TeamState, UserState, may_with
 from orderhouse.users.schemas import (
     PERSONAL_ROLES,
     ListInvitations,

@@ -1,0 +1,1 @@
+"""The tasks over HTTP, by what a path names."""

@@ -1,0 +1,1 @@
+"""What may be done with tasks, by what it is done to."""
