@@ -11,6 +11,7 @@ import typer.main
 from orderhouse import cli
 from orderhouse.analytics import readers as analytics_readers
 from orderhouse.assembly import examination, facts, importing, mending, one_process, one_service, places, seed
+from orderhouse.auth import readers as auth_readers
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
 from orderhouse.runtime.registry import schema_of
@@ -138,6 +139,11 @@ def _boundaries() -> str:
         "| users | customers, by asking | a customer's id in a user's row | what a user of role customer may see; set "
         "when the address is verified, or by whoever invites |"
     )
+    for source in auth_readers.READS:
+        parts.append(
+            f"| auth | {source} | the audit log: who had which role when | who may do less is out within a second; who "
+            "somebody is, is asked when a token is given |"
+        )
     for source in analytics_readers.READS:
         parts.append(
             f"| analytics | {source} | a narrow row per document | sums over millions of rows; within a second |"

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -44,14 +45,14 @@ def up(
         telemetry.take_over_last_words()
         with data_folder.held(settings.data_dir):
             places.migrate_all(settings)
-            product = one_process.app(settings)
+            product = one_process.app(settings, partial(_tell_password, settings) if for_people else None)
             _welcome(settings, for_people=for_people)
             _serve(product, settings)
 
 
 @app.command()
 def serve(
-    name: Annotated[str, typer.Argument(help="Which context: customers, tasks or users.")],
+    name: Annotated[str, typer.Argument(help="Which context: auth, customers, tasks or users.")],
     host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 unless set.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on; 8000 unless set.")] = None,
 ) -> None:
@@ -114,6 +115,14 @@ def _welcome(settings: Settings, *, for_people: bool) -> None:
     console.print("This prints a token that lets you in, in another terminal:", f"  {let_in}", sep="\n")
 
 
+def _tell_password(settings: Settings, password: str) -> None:
+    console.print(
+        f"The first owner signs in once with this password, and chooses another: [bold]{password}[/bold]",
+        f"  orderhouse login --email {settings.owner_email} --url http://{settings.host}:{settings.port}",
+        sep="\n",
+    )
+
+
 @app.command()
 def migrate() -> None:
     """Bring every database to the schema this version needs."""
@@ -146,19 +155,81 @@ def revise(
 
 @app.command()
 def token(
-    role: Annotated[Role, typer.Option(help="What the bearer may do.")],
+    role: Annotated[
+        Role | None, typer.Option(help="An operator's, of this role; else of whoever is signed in.")
+    ] = None,
     subject: Annotated[str, typer.Option(help="Who the bearer is.")] = "operator",
     customer: Annotated[UUID | None, typer.Option(help="For role customer: which customer.")] = None,
     minutes: Annotated[float, typer.Option(min=0.01, max=525_600, help="How long it is good for.")] = 60,
 ) -> None:
-    """Print a bearer token. It needs to read the signing key in the data folder, and nothing else."""
+    """Print a bearer token: of whoever signed in with `login`, or with --role one that the data folder's key makes."""
     from orderhouse.runtime.tokens import SigningKeys
 
     with _told():
+        if role is None:
+            typer.echo(_login().token())
+            return
         if (role == "customer") != (customer is not None):
             raise SettingsInvalid("--customer goes with --role customer, and --role customer needs it.")
         keys = SigningKeys(loaded().keys_folder)
         typer.echo(keys.issue(subject, role, minutes=minutes, customer_id=customer))
+
+
+@app.command()
+def login(
+    email: Annotated[str | None, typer.Option(help="Your address; asked for where it is not given.")] = None,
+    url: Annotated[str, typer.Option(help="Where the house is.")] = "http://127.0.0.1:8000",
+) -> None:
+    """Sign in: the password is asked for, or read from a pipe, a line for each thing that is asked."""
+    with _told():
+        wanted = {"email": email or _answer("E-mail address"), "password": _answer("Password", secret=True)}
+        while missing := _login().begin(url.rstrip("/"), wanted):
+            if missing == "second_factor_needed":
+                wanted["code"] = _answer("Code of your second factor")
+            else:
+                wanted["new_password"] = _answer("Your new password, ten characters or more", secret=True)
+        console.print(f"You are signed in at {url} as {wanted['email']}.", highlight=False)
+
+
+@app.command()
+def logout() -> None:
+    """Sign out, there and here."""
+    with _told():
+        _login().end()
+        console.print("Nobody is signed in here.")
+
+
+def _login() -> Any:
+    from orderhouse.assembly.login import Login
+
+    return Login(Path(typer.get_app_dir("orderhouse")) / "login.json")
+
+
+def _answer(question: str, *, secret: bool = False) -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt(question, hide_input=secret, err=True))
+    line = sys.stdin.readline()
+    if not line:
+        raise SettingsInvalid(f"{question}: nothing more is in the pipe.")
+    return line.rstrip("\n")
+
+
+@app.command()
+def rotate_keys(
+    keep_minutes: Annotated[
+        float,
+        typer.Option(min=11, help="How long a key that signs no more goes on verifying; tokens may last so long."),
+    ] = 60,
+) -> None:
+    """Make a new signing key, and take away those that ended long ago. Servers notice; no token is refused for it."""
+    from orderhouse.runtime.tokens import SETTLES_S, SigningKeys
+
+    with _told():
+        folder = loaded().keys_folder
+        SigningKeys(folder)
+        made = SigningKeys.add(folder)
+        retired = SigningKeys.retire(folder, after_s=keep_minutes * 60)
+        console.print(f"{made.name} signs in {SETTLES_S:g} seconds; {len(retired)} old keys were taken away.")
 
 
 @app.command()

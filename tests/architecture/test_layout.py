@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "orderhouse"
-CONTEXTS = ("customers", "orders", "analytics", "users", "jobs", "tasks")
+CONTEXTS = ("customers", "orders", "analytics", "users", "jobs", "tasks", "auth")
 
 FILES = {
     "__init__",
@@ -35,6 +35,7 @@ EXTRAS = {
     "users": set[str](),
     "jobs": {"files", "kind", "kinds", "neighbours", "runners", "worker"},
     "tasks": set[str](),
+    "auth": {"passwords", "sealing", "mail"},
 }
 """What a context has besides the usual files, and nothing else."""
 

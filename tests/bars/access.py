@@ -7,7 +7,10 @@ token every one of these answers 401.
 
 CALLERS = ("owner", "manager", "clerk", "other_clerk", "analyst", "service", "customer", "other_customer")
 """The columns. The clerk placed the order, the customer is whom it is for, job and file are the owner's; the others
-have nothing to do with any of it."""
+have nothing to do with any of it.
+
+The session is the customer's, on another device: nobody here asks by a token of one, so nobody signs out *here*.
+"""
 
 _TABLE = """
                                                 owner manager clerk other_clerk analyst service customer other_customer
@@ -82,6 +85,24 @@ PATCH  /v1/tasks/{task_id}                      +     +       +     +           
 PUT    /v1/tasks/{task_id}                      +     +       +     +           403     +       403      403
 DELETE /v1/tasks/{task_id}                      +     +       403   403         403     403     403      403
 
+GET    /v1/auth/sessions                        +     +       +     +           +       403     +        +
+DELETE /v1/auth/sessions                        +     +       +     +           +       403     +        +
+DELETE /v1/auth/sessions/{session_id}           404   404     404   404         404     403     +        404
+DELETE /v1/auth/session                         404   404     404   404         404     403     404      404
+PUT    /v1/auth/password                        +     +       +     +           +       403     +        +
+GET    /v1/auth/second-factor                   +     +       +     +           +       403     +        +
+POST   /v1/auth/second-factor                   +     +       +     +           +       403     +        +
+POST   /v1/auth/second-factor/confirmation      +     +       +     +           +       403     +        +
+POST   /v1/auth/second-factor/removal           +     +       +     +           +       403     +        +
+POST   /v1/auth/api-keys                        +     +       +     +           +       403     +        +
+GET    /v1/auth/api-keys                        +     +       +     +           +       403     +        +
+DELETE /v1/auth/api-keys/{api_key_id}           404   404     404   404         404     403     404      404
+POST   /v1/auth/clients                         +     403     403   403         403     403     403      403
+GET    /v1/auth/clients                         +     403     403   403         403     403     403      403
+DELETE /v1/auth/clients/{client_id}             +     403     403   403         403     403     403      403
+POST   /oauth/introspection                     403   403     403   403         403     +       403      403
+GET    /v1/auth/revocations                     403   403     403   403         403     +       403      403
+
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
 
 GET    /v1/facts/{context}                      +     +       403   403         403     +       403      403
@@ -104,6 +125,22 @@ OPEN = frozenset(
         "POST /v1/acceptances",
         "GET /asyncapi.json",
         "GET /schemas/facts/{name}/{version}",
+        "POST /v1/auth/registrations",
+        "POST /v1/auth/verifications",
+        "POST /v1/auth/sessions",
+        "POST /v1/auth/tokens",
+        "POST /v1/auth/password-resets",
+        "POST /v1/auth/password-resets/completion",
+        "POST /oauth/revocation",
+        "POST /oauth/token",
+        "POST /oauth/device-authorization",
+        "GET /oauth/authorization",
+        "POST /oauth/authorization",
+        "GET /oauth/device",
+        "POST /oauth/device",
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/openid-configuration",
+        "POST /v1/auth/api-key-tokens",
     }
 )
 """What anybody may ask. Whatever else is open was forgotten."""

@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
 
+from orderhouse.auth.models import RefreshToken
+from orderhouse.auth.passwords import Hasher
+from orderhouse.auth.service.sessions import Given, RefreshWith, SessionService
 from orderhouse.customers import reads as customers
 from orderhouse.customers.models import CustomerState
 from orderhouse.kernel.errors import Refusal
@@ -20,6 +24,7 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.database import lanes, postgres, sqlite
 from orderhouse.runtime.database.transaction import Reading
+from orderhouse.runtime.once import Asked
 from orderhouse.runtime.web import fastapi_edge, front, problems
 from orderhouse.runtime.web.refusals import PermissionMissing
 
@@ -174,6 +179,31 @@ def shows_whatever_is_asked_for() -> None:
     customers.one = careless
 
 
+def takes_a_refresh_token_twice() -> None:
+    """Let a refresh token that was used be used again."""
+    RefreshToken.waits = lambda _self, _at: True  # type: ignore[method-assign]
+
+
+def takes_every_retry_for_a_theft() -> None:
+    """Forget by which key a refresh token was used."""
+    careful = SessionService.refresh
+
+    def forgetful(self: SessionService, asked: Asked[RefreshWith]) -> Given:
+        return careful(self, replace(asked, wanted=replace(asked.wanted, retry_key=None)))
+
+    SessionService.refresh = forgetful  # type: ignore[method-assign]
+
+
+def hashes_whatever_comes() -> None:
+    """Work at every password at once."""
+    careful = Hasher.__init__
+
+    def careless(self: Hasher, **settings: int) -> None:
+        careful(self, **{**settings, "at_once": 48, "waiting": 10_000})
+
+    Hasher.__init__ = careless  # type: ignore[method-assign]
+
+
 SEEDED: dict[str, Callable[[], None]] = {
     defect.__name__: defect
     for defect in (
@@ -187,5 +217,8 @@ SEEDED: dict[str, Callable[[], None]] = {
         says_what_broke,
         forgets_a_permission,
         shows_whatever_is_asked_for,
+        takes_a_refresh_token_twice,
+        takes_every_retry_for_a_theft,
+        hashes_whatever_comes,
     )
 }

@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -12,6 +13,7 @@ from orderhouse.assembly import examination
 from orderhouse.runtime.settings import Settings
 from tests.bars.counts import FULL, count
 from tests.bars.load import Findings, Load
+from tests.bars.refreshes import RefreshLoad
 from tests.bars.traced import Tracer, tracer
 from tests.installation import Installation
 from tests.postgres import OwnPostgres, own_postgres
@@ -28,13 +30,29 @@ def traced(tmp_path: Path) -> Iterator[Tracer]:
         yield started
 
 
+class AnyLoad(Protocol):
+    """What is under way when a server is killed, and what it was told."""
+
+    heard: dict[str, Any]
+    refused: Counter[int]
+
+    async def prepare(self, url: str) -> None: ...
+
+    async def run(self, url: str) -> None: ...
+
+    async def settled(self, url: str) -> Findings: ...
+
+
 class Sweep:
     """One installation, on which a server is killed again and again."""
 
-    def __init__(self, traced: Tracer, installation: Installation, *defects: str) -> None:
+    def __init__(
+        self, traced: Tracer, installation: Installation, *defects: str, load: Callable[[str], AnyLoad] = Load
+    ) -> None:
         self._traced = traced
         self._installation = installation
         self._defects = defects
+        self._load = load
         self._receives = bool(installation.database_url)
         self.killed_at: Counter[str] = Counter()
         self.acknowledged = 0
@@ -74,9 +92,9 @@ class Sweep:
             at //= 2
         return found
 
-    async def _started(self) -> Load:
+    async def _started(self) -> AnyLoad:
         self._start()
-        load = Load(self._installation.token())
+        load = self._load(self._installation.token())
         await load.prepare(self._traced.url)
         return load
 
@@ -100,6 +118,31 @@ async def test_bar_8_a_server_killed_at_any_call_loses_and_doubles_nothing(
         assert sweep.killed_at["pwrite64 orders.sqlite3-wal"]
         assert sweep.killed_at["fdatasync orders.sqlite3-wal"]
     assert await asyncio.to_thread(sound, installation)
+
+
+async def test_bar_8_a_server_killed_at_any_call_of_a_refresh_ends_no_session(
+    traced: Tracer, installation: Installation
+) -> None:
+    sweep = Sweep(traced, installation, load=RefreshLoad)
+    kinds = await sweep.kinds()
+    if FULL:
+        await _every_call(sweep)
+    else:
+        own = {"write answer"} if installation.database_url else {"write answer", "fdatasync auth.sqlite3-wal"}
+        for kind in own:
+            assert await sweep.killed_among(kinds[kind], kind) in (CLEAN, None), kind
+    assert sweep.killed_at["write answer"], sweep.killed_at
+    assert sweep.acknowledged, "nothing was acknowledged before a kill"
+
+
+async def test_bar_8_control_a_successor_that_a_retry_does_not_hear_of_is_caught(
+    traced: Tracer, tmp_path: Path
+) -> None:
+    installation = Installation(tmp_path / "data", "")
+    sweep = Sweep(traced, installation, "takes_every_retry_for_a_theft", load=RefreshLoad)
+    found = await sweep.killed(1, "write answer")
+    assert found is not None
+    assert found.lost
 
 
 async def _every_call(sweep: Sweep) -> None:

@@ -16,12 +16,18 @@ from bench import servers
 from bench.servers import PROGRAM, Product
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.calls import Neighbour, NeighbourUnavailable
-from orderhouse.runtime.tokens import SigningKeys
+from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.users.client import HttpPeople
 from tests.e2e.caller import once_it_is
+from tests.mailbox import mailed
 
 TOLD_WITHIN_S = 1.0
 BACK_WITHIN_S = 5.0
+REVOKED_WITHIN_S = 1.0
+
+HOUSE = "https://orderhouse.test"
+"""Where people reach the house, behind which each service has a port of its own."""
+ADA = {"email": "ada@example.com", "password": "correct horse battery staple"}
 
 
 class Town:
@@ -34,15 +40,42 @@ class Town:
         self._customers_port = servers.free_port()
         self.customers = self.started("customers", port=self._customers_port)
         self.users = self.started("users", ORDERHOUSE_CUSTOMERS_URL=self.customers.url)
+        self._auth: Product | None = None
         neighbour = Neighbour("users", self.users.url, lambda: self.keys.issue("auth", "service", minutes=5))
         stack.callback(neighbour.close)
         self.people = HttpPeople(neighbour)
 
-    def started(self, name: str, port: int = 0, **settings: str) -> Product:
+    def started(self, name: str, port: int = 0, command: str = "", **settings: str) -> Product:
         keys = {"ORDERHOUSE_KEYS_DIR": str(self.folder / "keys")}
         return self._stack.enter_context(
-            servers.product(self.folder / name, command=("serve", name), port=port, **keys, **settings)
+            servers.product(self.folder / name, command=("serve", command or name), port=port, **keys, **settings)
         )
+
+    @property
+    def auth(self) -> Product:
+        """Auth, which is started when it is first asked for, and cheap in its hashes."""
+        return self._auth or self.auth_on(servers.free_port())
+
+    def auth_on(self, port: int) -> Product:
+        self._auth = self.started(
+            "auth",
+            port=port,
+            ORDERHOUSE_USERS_URL=self.users.url,
+            ORDERHOUSE_PUBLIC_URL=HOUSE,
+            ORDERHOUSE_ARGON2_KIB="64",
+            ORDERHOUSE_ARGON2_PASSES="1",
+        )
+        return self._auth
+
+    def posted(self, path: str, body: object, status: int) -> httpx2.Response:
+        """Ask auth without a token."""
+        answer = httpx2.post(f"{self.auth.url}{path}", json=body, timeout=10)
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def mailed(self) -> str:
+        """Return the token in the mail that Ada got, once there is one."""
+        return mailed(self.folder / "auth" / "mail", ADA["email"])
 
     def customers_again(self) -> None:
         self.customers = self.started("customers", port=self._customers_port)
@@ -129,6 +162,61 @@ def test_when_users_hangs_whoever_asks_it_hears_so_within_a_second(town: Town) -
         town.users.process.send_signal(signal.SIGCONT)
 
 
+def test_auth_alone_lets_people_in_whom_users_knows(town: Town) -> None:
+    record = town.ask(town.customers, "POST", "/v1/customers", {"name": "Ada's", "email": ADA["email"]}).json()
+    town.posted("/v1/auth/registrations", {**ADA, "name": "Ada"}, 202)
+    town.posted("/v1/auth/verifications", {"token": town.mailed(), "password": ADA["password"]}, 204)
+    given = town.posted("/v1/auth/sessions", ADA, 201).json()
+    me = Verifier(town.keys.jwks(), issuers=(HOUSE,)).verify(given["access_token"])
+    assert (me.role, str(me.customer_id)) == ("customer", record["id"])
+
+
+def test_while_users_is_down_signing_in_is_refused_at_once_and_tokens_are_verified_on(town: Town) -> None:
+    town.posted("/v1/auth/registrations", {**ADA, "name": "Ada"}, 202)
+    given = town.posted("/v1/auth/sessions", ADA, 201).json()
+    bearer = {"authorization": f"Bearer {given['access_token']}"}
+    killed(town.users)
+    for _ in range(8):
+        began = time.monotonic()
+        for path, body in (
+            ("/v1/auth/sessions", ADA),
+            ("/v1/auth/tokens", {"refresh_token": given["refresh_token"]}),
+        ):
+            refused = town.posted(path, body, 503)
+            assert refused.json()["type"] == "/problems/neighbour_unavailable"
+            assert int(refused.headers["retry-after"]) > 0
+        assert time.monotonic() - began < 2 * TOLD_WITHIN_S
+    listed = httpx2.get(f"{town.auth.url}/v1/auth/sessions", headers=bearer)
+    assert (listed.status_code, len(listed.json()["items"])) == (200, 1)
+
+
+def test_what_auth_revoked_every_service_refuses_within_a_second(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        town = Town(tmp_path, stack)
+        port = servers.free_port()
+        there = {"ORDERHOUSE_AUTH_URL": f"http://127.0.0.1:{port}", "ORDERHOUSE_PUBLIC_URL": HOUSE}
+        orders = town.started("customers-too", command="customers", **there)
+        town.auth_on(port)
+        town.posted("/v1/auth/registrations", {**ADA, "name": "Ada"}, 202)
+        given = town.posted("/v1/auth/sessions", ADA, 201).json()
+        bearer = {"authorization": f"Bearer {given['access_token']}"}
+
+        def heard() -> int:
+            return httpx2.get(f"{orders.url}/v1/customers", headers=bearer).status_code
+
+        # Of a customer without a record there is nothing to see; the token is known to be good.
+        assert heard() == 403
+        signed_out = httpx2.delete(f"{town.auth.url}/v1/auth/session", headers=bearer)
+        assert signed_out.status_code == 204
+        once_it_is(401, heard, REVOKED_WITHIN_S)
+
+
+def test_auth_alone_says_that_it_needs_users(tmp_path: Path) -> None:
+    refused = run(tmp_path / "data", "serve", "auth", "--port", str(servers.free_port()))
+    assert refused.returncode == 2
+    assert "ORDERHOUSE_USERS_URL" in refused.stderr
+
+
 def test_each_service_documents_itself_alone(town: Town) -> None:
     for service, own, others in (
         (town.users, "/v1/users", "/v1/customers"),
@@ -156,7 +244,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_what_cannot_be_served_alone_is_said(tmp_path: Path) -> None:
     refused = run(tmp_path / "data", "serve", "../orders")
     assert refused.returncode == 2
-    assert "customers, tasks, users" in refused.stderr
+    assert "auth, customers, tasks, users" in refused.stderr
     assert not (tmp_path / "data").exists()
 
 

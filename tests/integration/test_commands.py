@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import structlog
@@ -52,6 +53,23 @@ def test_a_token_needs_a_key_and_a_customer_only_for_customers(folder: Path) -> 
     SigningKeys.made(data_folder.made(folder) / "keys")
     assert run("token", "--role", "customer").exit_code == 2
     assert run("token", "--role", "emperor").exit_code == 2
+
+
+def test_keys_are_rotated_and_old_ones_kept_as_long_as_tokens_of_theirs(folder: Path) -> None:
+    keys = data_folder.made(folder) / "keys"
+    assert "key" in run("rotate-keys").stderr
+    assert not keys.exists()
+    SigningKeys.made(keys)
+    done = run("rotate-keys")
+    assert (done.exit_code, len(list(keys.glob("*.pem")))) == (0, 2)
+    assert "0 old keys" in done.stderr
+    # As if the first one had been followed by the second an hour and more ago.
+    for file in keys.glob("*.pem"):
+        made = UUID(file.stem)
+        file.rename(file.with_stem(str(UUID(int=made.int - ((3_700_000) << 80)))))
+    done = run("rotate-keys")
+    assert (done.exit_code, len(list(keys.glob("*.pem")))) == (0, 2)
+    assert "1 old key" in done.stderr
 
 
 def test_migrate_brings_every_database_to_its_latest_revision(folder: Path) -> None:

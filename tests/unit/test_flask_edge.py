@@ -23,10 +23,12 @@ from orderhouse.runtime.once import Answer
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web import flask_edge
 from orderhouse.runtime.web.fastapi_edge import Edge, json_answer
-from orderhouse.runtime.web.flask_edge import body, needs, open_to_all, read, write
+from orderhouse.runtime.web.flask_edge import body, form, needs, open_to_all, read, write
 from orderhouse.runtime.web.front import Front
 from tests.integration import things
 from tests.unit.edge_world import LIMITS, MakeThing, Service
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Grant(BaseModel):
@@ -144,6 +146,20 @@ def test_a_form_is_read_within_the_limits(blueprint: Blueprint, tmp_path: Path) 
         assert ask("POST", "/v1/views", data={"grant_type": "x" * LIMITS.body_bytes}).status_code == 413
         assert ask("POST", "/v1/views", data={}).status_code == 415
         assert ask("POST", "/v1/views", data={"grant": "x"}).status_code == 400
+
+
+def test_a_form_is_validated_and_what_it_does_not_know_ignored(blueprint: Blueprint, tmp_path: Path) -> None:
+    @blueprint.post("")
+    @open_to_all("a standard makes it a form", form=Grant)
+    def grant() -> Answer:
+        return json_answer(form(Grant).grant_type)
+
+    with asked(blueprint, tmp_path) as ask:
+        for good in (b"grant_type=password+%C3%A9", b"a=1&grant_type=password+%C3%A9&a=2"):
+            answer = ask("POST", "/v1/views", content=good, headers=FORM)
+            assert (answer.status_code, answer.json()) == (200, "password é")
+        for bad, status in ((b"grant_type=a&grant_type=a", 422), (b"a=b", 422), (b"grant_type=%FF", 400)):
+            assert ask("POST", "/v1/views", content=bad, headers=FORM).status_code == status
 
 
 def test_a_query_nobody_asked_for_may_hold_any_bytes(blueprint: Blueprint, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tokens: what is issued is known again, and nothing else is."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -19,10 +20,19 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
+from orderhouse.kernel.errors import Unauthenticated
 from orderhouse.kernel.principal import ROLES, Principal, Role
 from orderhouse.runtime import tokens
-from orderhouse.runtime.tokens import KeyMissing, KeyUnsafe, KeyUnusable, SigningKeys, Verifier
-from orderhouse.runtime.web.refusals import Unauthenticated
+from orderhouse.runtime.private_files import KeyUnsafe
+from orderhouse.runtime.tokens import (
+    SETTLES_S,
+    KeyFolder,
+    KeyMissing,
+    KeyUnusable,
+    SigningKeys,
+    Verifier,
+    follow_keys,
+)
 
 CUSTOMER = UUID("01997a3e-5d2c-7f4a-8a3f-0c7d4e2b9f10")
 Change = Callable[[dict[str, Any], dict[str, Any]], object]
@@ -334,16 +344,42 @@ def test_a_key_half_written_is_no_key(tmp_path: Path, monkeypatch: pytest.Monkey
     assert SigningKeys.made(tmp_path).jwks()["keys"]
 
 
+def kid_of(token: str) -> str:
+    return str(json.loads(unpadded(token.split(".")[0]))["kid"])
+
+
 def test_the_newest_key_signs_and_all_verify(tmp_path: Path) -> None:
     old = SigningKeys.made(tmp_path)
     before = old.issue("me", "owner", minutes=5)
     SigningKeys.add(tmp_path)
-    new = SigningKeys(tmp_path)
+    new = SigningKeys(tmp_path, settles_s=0)
     after = new.issue("me", "owner", minutes=5)
     assert [key["kid"] for key in new.jwks()["keys"]][:1] == [key["kid"] for key in old.jwks()["keys"]]
-    assert json.loads(unpadded(after.split(".")[0]))["kid"] == new.jwks()["keys"][1]["kid"]
+    assert kid_of(after) == new.jwks()["keys"][1]["kid"]
     verifier = Verifier(new.jwks())
     assert verifier.verify(before) == verifier.verify(after)
+
+
+def test_a_new_key_is_published_before_it_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SigningKeys.made(tmp_path)
+    SigningKeys.add(tmp_path)
+    keys = SigningKeys(tmp_path)
+    old, new = (key["kid"] for key in keys.jwks()["keys"])
+    assert kid_of(keys.issue("me", "owner", minutes=5)) == old
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + SETTLES_S + 0.1)
+    assert kid_of(keys.issue("me", "owner", minutes=5)) == new
+
+
+def test_a_key_is_taken_away_when_what_it_signed_has_expired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SigningKeys.made(tmp_path)
+    made, now = [SigningKeys.add(tmp_path) for _ in range(2)], time.time()
+    assert SigningKeys.retire(tmp_path, after_s=600) == []
+    monkeypatch.setattr(time, "time", lambda: now + SETTLES_S + 601)
+    assert len(SigningKeys.retire(tmp_path, after_s=600)) == 2
+    # The one that signs stays, however old it is.
+    assert list(tmp_path.glob("*.pem")) == made[1:]
+    assert SigningKeys.retire(tmp_path, after_s=600) == []
 
 
 def test_a_new_key_is_known_without_a_restart(tmp_path: Path) -> None:
@@ -351,8 +387,28 @@ def test_a_new_key_is_known_without_a_restart(tmp_path: Path) -> None:
     verifier = Verifier(keys.jwks(), renewed=lambda: SigningKeys(tmp_path).jwks())
     verifier.verify(keys.issue("me", "owner", minutes=5))
     SigningKeys.add(tmp_path)
-    assert verifier.verify(SigningKeys(tmp_path).issue("me", "owner", minutes=5)).subject == "me"
+    assert verifier.verify(SigningKeys(tmp_path, settles_s=0).issue("me", "owner", minutes=5)).subject == "me"
     assert len(verifier.jwks()["keys"]) == 2
+
+
+@pytest.mark.anyio
+async def test_a_new_key_is_known_before_anybody_uses_it_and_a_retired_one_no_more(tmp_path: Path) -> None:
+    folder = KeyFolder(tmp_path)
+    verifier = Verifier(SigningKeys.made(tmp_path).jwks(), renewed=lambda: folder().jwks())
+    known = verifier._keys
+    following = asyncio.create_task(follow_keys(verifier))
+    try:
+        added = SigningKeys.add(tmp_path)
+        async with asyncio.timeout(SETTLES_S):
+            while len(verifier._keys) != 2:
+                await asyncio.sleep(0.01)
+        assert set(known) < set(verifier._keys)
+        added.unlink()
+        async with asyncio.timeout(SETTLES_S):
+            while len(verifier._keys) != 1:
+                await asyncio.sleep(0.01)
+    finally:
+        following.cancel()
 
 
 def test_keys_are_not_read_again_for_every_forgery(house: House) -> None:

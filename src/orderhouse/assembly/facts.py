@@ -3,6 +3,7 @@
 from typing import Any
 
 from orderhouse.analytics import readers as analytics
+from orderhouse.auth import readers as auth
 from orderhouse.customers import contract as customers
 from orderhouse.jobs import contract as jobs
 from orderhouse.orders import contract as orders
@@ -21,7 +22,7 @@ REGISTRY = Registry(
 )
 """Every kind of fact there is."""
 
-READS = {"orders": orders_readers.READS, "analytics": analytics.READS}
+READS = {"orders": orders_readers.READS, "analytics": analytics.READS, "auth": auth.READS}
 """By context: whose facts it reads, and which of them."""
 
 

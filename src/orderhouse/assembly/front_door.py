@@ -8,13 +8,14 @@ import structlog
 from fastapi import APIRouter, FastAPI
 
 from orderhouse.assembly.data_folder import made
+from orderhouse.auth.wiring import Auth
 from orderhouse.kernel import clock
 from orderhouse.runtime import facts, once
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.errors import DatabaseBusy
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.settings import Settings
-from orderhouse.runtime.tokens import SigningKeys, Verifier
+from orderhouse.runtime.tokens import ISSUER, KeyFolder, SigningKeys, Verifier
 from orderhouse.runtime.web import documents
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.front import Front
@@ -39,8 +40,12 @@ def limits_of(settings: Settings) -> Limits:
 def verifier_of(settings: Settings) -> Verifier:
     """Return what verifies the house's tokens. A first key is made if there is none; others are noticed."""
     made(settings.data_dir)
-    keys = settings.keys_folder
-    return Verifier(SigningKeys.made(keys).jwks(), renewed=lambda: SigningKeys(keys).jwks())
+    keys = KeyFolder(settings.keys_folder)
+    return Verifier(
+        SigningKeys.made(settings.keys_folder).jwks(),
+        renewed=lambda: keys().jwks(),
+        issuers=(ISSUER, settings.issuer),
+    )
 
 
 def behind(fastapi: FastAPI, routers: Sequence[APIRouter], limits: Limits) -> Front:
@@ -68,8 +73,8 @@ def _nothing(tx: Transaction, asked: Sequence[None]) -> Sequence[None]:
     return asked
 
 
-async def forget(databases: Sequence[Database], settings: Settings) -> None:
-    """Forget answers that are older than they are kept, a few at a time, for ever."""
+async def forget(databases: Sequence[Database], settings: Settings, auth: Auth | None = None) -> None:
+    """Forget answers that are older than they are kept, and what expired in auth, a few at a time, for ever."""
     while True:
         before = clock.now() - settings.keep_answers_hours * _HOUR
         for database in databases:
@@ -78,6 +83,11 @@ async def forget(databases: Sequence[Database], settings: Settings) -> None:
                     pass
             except Exception as error:  # noqa: BLE001 - housekeeping is tried again, whatever kept it from going on
                 log.warning("answers_not_forgotten", database=database.name, error=type(error).__name__)
+        if auth is not None:
+            try:
+                await auth.forget()
+            except Exception as error:  # noqa: BLE001 - likewise
+                log.warning("expired_not_forgotten", error=type(error).__name__)
         await asyncio.sleep(_FORGET_EVERY_S)
 
 

@@ -1,24 +1,28 @@
 """All contexts in one process: one app, one port, and whatever follows the facts beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
 from orderhouse.analytics.wiring import Analytics
+from orderhouse.assembly import signing_in
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.neighbours import of_server
 from orderhouse.assembly.process import settle_down
-from orderhouse.assembly.subscribers import kept_in_databases
+from orderhouse.assembly.subscribers import kept_in_databases, users_to_auth
+from orderhouse.auth.wiring import Auth
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.dead_letters import DeadLetters
 from orderhouse.runtime.readers import Follower
+from orderhouse.runtime.revocations import follow
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.subscribers import Subscriber
+from orderhouse.runtime.tokens import Verifier, follow_keys
 from orderhouse.runtime.transports.direct import DirectSource
 from orderhouse.runtime.web import dead_letters, docs_page, documents, health
 from orderhouse.runtime.web import facts as web_facts
@@ -29,8 +33,11 @@ from orderhouse.runtime.web.front import Front
 _TITLE = "Orderhouse"
 
 
-def app(settings: Settings) -> Front:
-    """Return the whole product as one ASGI app; its databases are migrated, and it is the folder's only server."""
+def app(settings: Settings, tell_password: Callable[[str], None] | None = None) -> Front:
+    """Return the whole product as one ASGI app; its databases are migrated, and it is the folder's only server.
+
+    The password the first owner comes in with once is told `tell_password`, or left in a file.
+    """
     limits, verifier = limits_of(settings), verifier_of(settings)
     contexts = Contexts.opened(settings)
     analytics = Analytics.opened(
@@ -41,15 +48,19 @@ def app(settings: Settings) -> Front:
         threads=settings.analytics_threads,
     )
 
+    auth = signing_in.opened(settings, contexts.users.people(contexts.customers.directory))
+
     def edge(database: Database | None = None) -> Edge:
         return Edge(verifier, limits, database)
 
     subscribers = [
         *kept_in_databases(contexts),
+        users_to_auth(contexts.users.database, auth),
         Subscriber(contexts.orders.database, REGISTRY.of("orders"), analytics.sink, analytics.follower),
     ]
     followers = {one.name: one.follower for one in subscribers if one.follower}
-    lifespan = _lifespan(contexts, analytics, followers, settings)
+    let_in = signing_in.FirstOwner(auth, settings, tell_password)
+    lifespan = _lifespan(contexts, analytics, auth, verifier, followers, settings, let_in)
     fastapi = FastAPI(title=_TITLE, lifespan=lifespan, docs_url=None, redoc_url=None)
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
@@ -57,39 +68,54 @@ def app(settings: Settings) -> Front:
         *contexts.jobs.routes(edge),
         contexts.users.routes(edge, contexts.customers.directory, threads=settings.flask_threads),
         contexts.tasks.routes(edge),
+        auth.routes(edge, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
         dead_letters.routes(edge(), DeadLetters(subscribers)),
         web_readers.routes(edge(), subscribers),
         web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
-        health.routes(edge(), _checks(contexts, followers)),
+        health.routes(edge(), _checks((*contexts.databases, auth.database), followers)),
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]
     return behind(fastapi, routers, limits)
 
 
-def _checks(contexts: Contexts, followers: dict[str, Follower]) -> dict[str, Callable[[], Awaitable[object]]]:
+def _checks(
+    databases: Sequence[Database], followers: dict[str, Follower]
+) -> dict[str, Callable[[], Awaitable[object]]]:
     async def going_on() -> None:
         for follower in followers.values():
             if follower.trouble:
                 raise RuntimeError
 
-    checks = {f"{database.name} database": usable(database) for database in contexts.databases}
+    checks = {f"{database.name} database": usable(database) for database in databases}
     return {**checks, "readers": going_on}
 
 
 def _lifespan(
-    contexts: Contexts, analytics: Analytics, followers: dict[str, Follower], settings: Settings
+    contexts: Contexts,
+    analytics: Analytics,
+    auth: Auth,
+    verifier: Verifier,
+    followers: dict[str, Follower],
+    settings: Settings,
+    let_in: signing_in.FirstOwner,
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await contexts.users.welcome_first_owner(settings.owner_email)
+        # Whoever is asked first may need the other: neither waits for a request of its own.
+        contexts.users.bridge.enter()
+        auth.bridge.enter()
+        await contexts.users.welcome_first_owner(settings.owner_email, let_in)
         tasks = [asyncio.create_task(follower.run(), name=name) for name, follower in followers.items()]
         worker = contexts.jobs.worker(
             settings.data_dir.resolve() / "jobs", of_server(contexts, analytics), threads=settings.job_threads
         )
         tasks.append(asyncio.create_task(worker.run(), name="worker"))
-        tasks.append(asyncio.create_task(forget(contexts.databases, settings), name="forget answers"))
+        housekeeping = forget((*contexts.databases, auth.database), settings, auth)
+        tasks.append(asyncio.create_task(housekeeping, name="forget answers"))
+        tasks.append(asyncio.create_task(follow(verifier.revocations, auth.revoked), name="revocations"))
+        tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
         settle_down()
         try:
             yield
@@ -98,6 +124,7 @@ def _lifespan(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await analytics.close()
+            await auth.close()
             await contexts.close()
 
     return lifespan

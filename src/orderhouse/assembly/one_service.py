@@ -2,29 +2,37 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, FastAPI
 
+from orderhouse.assembly import signing_in
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.places import SCHEMAS, place_of
 from orderhouse.assembly.process import settle_down
+from orderhouse.auth.wiring import Auth
 from orderhouse.customers.client import HttpCustomers
 from orderhouse.customers.wiring import Customers
-from orderhouse.kernel.errors import Invalid
+from orderhouse.kernel.errors import Invalid, Unavailable
 from orderhouse.runtime import migrate as migrations
 from orderhouse.runtime.calls import Neighbour
 from orderhouse.runtime.database.database import Database
-from orderhouse.runtime.settings import Settings
-from orderhouse.runtime.tokens import SigningKeys
+from orderhouse.runtime.revocations import Revoked, Source, follow
+from orderhouse.runtime.settings import Settings, SettingsInvalid
+from orderhouse.runtime.tokens import SigningKeys, follow_keys
 from orderhouse.runtime.web import docs_page, documents, health
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
 from orderhouse.tasks.wiring import Tasks
+from orderhouse.users.client import HttpPeople
 from orderhouse.users.wiring import Users
+
+log = structlog.get_logger(__name__)
 
 _TOKEN_MINUTES = 5.0
 _RENEWED_BEFORE_S = 60.0
@@ -45,6 +53,7 @@ class Service:
     database: Database
     router: APIRouter
     begin: Callable[[], Coroutine[Any, Any, object]] | None = None
+    auth: Auth | None = None
 
 
 def _customers(settings: Settings, edge: ByDatabase) -> Service:
@@ -64,10 +73,30 @@ def _tasks(settings: Settings, edge: ByDatabase) -> Service:
     return Service(tasks.database, tasks.routes(edge))
 
 
+def _auth(settings: Settings, edge: ByDatabase) -> Service:
+    if not settings.users_url:
+        raise SettingsInvalid("ORDERHOUSE_USERS_URL: auth asks users who somebody is")
+    people = HttpPeople(neighbour("users", settings, settings.users_url))
+    auth = signing_in.opened(settings, people)
+    let_in = signing_in.FirstOwner(auth, settings, None)
+
+    async def begin() -> None:
+        try:
+            owner = await asyncio.to_thread(people.by_email, settings.owner_email)
+            if owner is not None and owner.active and owner.role == "owner":
+                await let_in(owner.id)
+        except Unavailable as refusal:
+            # It keeps nobody from starting; the next start tries again.
+            log.warning("first_owner_not_welcomed", refused=refusal.code)
+
+    return Service(auth.database, auth.routes(edge, threads=settings.flask_threads), begin, auth)
+
+
 SERVICES: dict[str, Callable[[Settings, ByDatabase], Service]] = {
     "customers": _customers,
     "tasks": _tasks,
     "users": _users,
+    "auth": _auth,
 }
 """What can be served alone. Who follows a neighbour's facts needs a transport between processes, and is not here."""
 
@@ -86,14 +115,18 @@ def app(name: str, settings: Settings) -> Front:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if service.begin is not None:
             await service.begin()
-        housekeeping = asyncio.create_task(forget([service.database], settings), name="forget answers")
+        tasks = [asyncio.create_task(forget([service.database], settings, service.auth), name="forget answers")]
+        if source := _revoked(service, settings):
+            tasks.append(asyncio.create_task(follow(verifier.revocations, source), name="revocations"))
+        tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
         settle_down()
         try:
             yield
         finally:
-            housekeeping.cancel()
-            await asyncio.gather(housekeeping, return_exceptions=True)
-            await service.database.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await (service.auth or service.database).close()
 
     fastapi = FastAPI(title=f"Orderhouse {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
     routers = [
@@ -103,6 +136,20 @@ def app(name: str, settings: Settings) -> Front:
         docs_page.routes(edge()),
     ]
     return behind(fastapi, routers, limits)
+
+
+def _revoked(service: Service, settings: Settings) -> Source | None:
+    """Return where it is told which tokens are not good any more: here, or where auth is."""
+    if service.auth is not None:
+        return service.auth.revoked
+    if not settings.auth_url:
+        return None
+    there = signing_in.RevokedThere(neighbour("auth", settings, settings.auth_url))
+
+    async def asked(after: UUID | None) -> Iterable[Revoked]:
+        return await asyncio.to_thread(there, after)
+
+    return asked
 
 
 def check(name: str) -> None:

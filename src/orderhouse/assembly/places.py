@@ -1,6 +1,7 @@
 """Where each context's database is, and how all of them are brought to the schema this version needs."""
 
 from orderhouse.assembly.data_folder import made
+from orderhouse.auth.wiring import SCHEMA as AUTH
 from orderhouse.customers.wiring import SCHEMA as CUSTOMERS
 from orderhouse.jobs.wiring import SCHEMA as JOBS
 from orderhouse.orders.wiring import SCHEMA as ORDERS
@@ -12,7 +13,7 @@ from orderhouse.runtime.settings import Settings
 from orderhouse.tasks.wiring import SCHEMA as TASKS
 from orderhouse.users.wiring import SCHEMA as USERS
 
-SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, JOBS, ORDERS, USERS, TASKS)}
+SCHEMAS: dict[str, Schema] = {schema.context: schema for schema in (CUSTOMERS, JOBS, ORDERS, USERS, TASKS, AUTH)}
 """Every context that has a database."""
 
 

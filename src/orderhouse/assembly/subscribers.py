@@ -2,6 +2,8 @@
 
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.facts import REGISTRY
+from orderhouse.auth.wiring import Auth
+from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.dead_letters import DeadLetters
 from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.subscribers import ReaderUnknown, Subscriber
@@ -12,6 +14,12 @@ def kept_in_databases(contexts: Contexts) -> list[Subscriber]:
     """Return the readers whose effects are rows of their own context, each with what runs it."""
     pairs = [(contexts.customers.database, contexts.orders.customer_reader())]
     return [Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink)) for log, sink in pairs]
+
+
+def users_to_auth(log: Database, auth: Auth) -> Subscriber:
+    """Return auth's reader of the users' facts: a server has auth beside the other contexts, a command has not."""
+    sink = auth.users_reader()
+    return Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink))
 
 
 def named(contexts: Contexts, name: str) -> Subscriber:

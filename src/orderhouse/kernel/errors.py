@@ -1,4 +1,4 @@
-"""Refusals: why something asked for was not done, in five kinds, told the same way by every edge.
+"""Refusals: why something asked for was not done, in a few kinds, told the same way by every edge.
 
 A refusal is a class with a `code`; its docstring is the title the caller reads. Services return refusals beside
 results (one of many may be refused) and edges turn them into RFC 9457 problems by one table.
@@ -59,3 +59,20 @@ class Unavailable(Refusal):
     """This cannot be answered right now; try again."""
 
     code = "unavailable"
+
+
+class TooMany(Refusal):
+    """Too much was asked for; try again later."""
+
+    code = "too_many"
+
+    def __init__(self, detail: str = "", *, retry_after_s: int = 1, **more: object) -> None:
+        """Tell the caller how long to wait, in seconds."""
+        super().__init__(detail, **more)
+        self.retry_after_s = retry_after_s
+
+
+class Unauthenticated(Refusal):
+    """A valid bearer token is needed."""
+
+    code = "unauthenticated"

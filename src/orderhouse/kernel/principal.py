@@ -29,6 +29,10 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "users:identify": frozenset({"service"}),
     "facts:read": frozenset({"owner", "manager", "service"}),
     "facts:mend": frozenset({"owner"}),
+    "auth:follow": frozenset({"service"}),
+    "account:use": frozenset({"owner", "manager", "clerk", "analyst", "customer"}),
+    "audit:read": frozenset({"owner", "manager"}),
+    "clients:write": frozenset({"owner"}),
 }
 """Each permission and the roles that hold it. What a role sees of its own only is decided where the thing lives."""
 
@@ -43,9 +47,18 @@ class Principal:
     """A caller whose token was verified; `customer_id` is set for role customer alone."""
 
     subject: str
-    role: Role
+    role: str
+    """A built-in role, or a custom one's name."""
     customer_id: UUID | None = None
+    permissions: frozenset[str] | None = None
+    """What may be done, where it is not what the built-in role holds."""
+    scope: frozenset[str] | None = None
+    """What the token was given for; None for all its bearer may do."""
+    session: UUID | None = None
+    """The session the token is of; None for an operator's."""
 
     def may(self, permission: str) -> bool:
-        """Whether this caller's role holds `permission`; KeyError for a permission nobody defined."""
-        return self.role in PERMISSIONS[permission]
+        """Whether role and scope of this caller hold `permission`; KeyError for a permission nobody defined."""
+        roles = PERMISSIONS[permission]
+        holds = self.role in roles if self.permissions is None else permission in self.permissions
+        return holds and (self.scope is None or permission in self.scope)

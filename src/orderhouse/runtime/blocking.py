@@ -1,11 +1,15 @@
 """The way from a thread that blocks into the event loop, which owns the databases."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from orderhouse.kernel.errors import Unavailable
+from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.database.transaction import Reading, Work
 
+A = TypeVar("A")
+P = ParamSpec("P")
 R = TypeVar("R")
 
 _LONGEST_S = 30.0
@@ -37,3 +41,20 @@ class Bridge:
                 raise  # It is what was asked that took too long, and says so itself.
             future.cancel()
             raise Unavailable from None
+
+
+class BlockingDatabase:
+    """A context's database, for threads that block: what they do goes through the same lanes as everything else."""
+
+    def __init__(self, database: Database, bridge: Bridge) -> None:
+        """Ask and write `database` through `bridge`."""
+        self._database = database
+        self._bridge = bridge
+
+    def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the answer of a question that takes a millisecond or less."""
+        return self._bridge(self._database.read(question, *args, **kwargs))
+
+    def write(self, work: Work[A, R], asked: A) -> R:
+        """Return what `work` decided of `asked`, durably; raise its refusal."""
+        return self._bridge(self._database.write(work, asked))

@@ -42,12 +42,30 @@ class Settings(BaseSettings):
     )
     users_url: str = Field("", description="Where users answers whoever is served alone; empty: nowhere.")
     customers_url: str = Field("", description="Where customers answers whoever is served alone; empty: nowhere.")
+    auth_url: str = Field(
+        "", description="Where auth answers whoever is served alone, who asks it what was revoked; empty: nowhere."
+    )
     neighbour_ms: int = Field(800, ge=50, le=30_000, description="How long another service may take to answer.")
     host: str = Field("127.0.0.1", description="Where to listen; this machine alone unless told otherwise.")
     port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
+    public_url: str = Field(
+        "", description="Where people reach this house, and what its tokens name as their issuer; empty: host and port."
+    )
     owner_email: str = Field(
         "owner@orderhouse.localhost", description="The address of the first owner, who is made where there is nobody."
     )
+    auth_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What auth derives its digests and seals from, 32 characters or more; empty: a file in data_dir.",
+    )
+    mail_url: SecretStr = Field(
+        SecretStr(""), description="The smtp:// or smtps:// address mail goes by; empty: into files in data_dir/mail."
+    )
+    mail_from: str = Field("orderhouse@orderhouse.localhost", description="Whom mail comes from.")
+    argon2_kib: int = Field(19_456, ge=8, le=1_048_576, description="How much memory argon2id takes for a password.")
+    argon2_passes: int = Field(2, ge=1, le=20, description="How often argon2id passes over that memory.")
+    argon2_at_once: int = Field(2, ge=1, le=64, description="How many passwords are worked at at once.")
+    argon2_waiting: int = Field(24, ge=0, le=1000, description="How many more may wait; the rest is told 503.")
     time_zone: str = Field("UTC", description="The shop's time zone (IANA): what a day is where a request names none.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged, at least.")
     log_format: Literal["auto", "json", "pretty"] = Field(
@@ -82,7 +100,7 @@ class Settings(BaseSettings):
             raise ValueError("must be a time zone of IANA's, such as Europe/London")
         return zone
 
-    @field_validator("owner_email")
+    @field_validator("owner_email", "mail_from")
     @classmethod
     def _address(cls, address: str) -> str:
         email_key(address)
@@ -95,12 +113,31 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://, or be empty for SQLite")
         return url
 
-    @field_validator("users_url", "customers_url")
+    @field_validator("auth_secret")
+    @classmethod
+    def _long(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < 32:
+            raise ValueError("must have 32 characters or more, or be empty")
+        return secret
+
+    @field_validator("mail_url")
+    @classmethod
+    def _smtp(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("must begin with smtp:// or smtps://, or be empty")
+        return url
+
+    @field_validator("users_url", "customers_url", "auth_url", "public_url")
     @classmethod
     def _web(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://, or be empty")
         return url
+
+    @property
+    def issuer(self) -> str:
+        """What names this house in the tokens of people and machines."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     @property
     def keys_folder(self) -> Path:

@@ -1,19 +1,20 @@
 """Tokens: EdDSA-signed access tokens (RFC 9068), their keys, and the principal behind each.
 
-A key is a file of its own, readable by its owner alone; the newest signs, all verify, so that keys can be rotated
-without a token refused. A verified token is remembered by its hash until it expires.
+A key is a file of its own, readable by its owner alone. A new one is published a moment before it signs, and all there
+are verify, so that keys can be rotated without a token refused. A verified token is remembered by its hash until it
+expires.
 """
 
-import os
-import stat
+import asyncio
 import time
 import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jiter
@@ -22,10 +23,12 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import OKPKey
 
-from orderhouse.kernel.errors import Conflict, Refusal
+from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.errors import Conflict, Refusal, Unauthenticated
 from orderhouse.kernel.ids import new_id
-from orderhouse.kernel.principal import ROLES, Principal, Role
-from orderhouse.runtime.web.refusals import Unauthenticated
+from orderhouse.kernel.principal import PERMISSIONS, ROLES, Principal
+from orderhouse.runtime import private_files
+from orderhouse.runtime.revocations import Revocations
 
 # RFC 9864 names the curve instead (Ed25519); EdDSA is what verifiers in the field know, and both mean the same here.
 warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
@@ -33,17 +36,18 @@ warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
 log = structlog.get_logger(__name__)
 
 ISSUER = "orderhouse"
+"""Whose tokens an operator's are; those of people and machines name the address of auth."""
+
 AUDIENCE = "orderhouse"
+OPERATOR = "orderhouse-cli"
 _LARGEST = 4096
 _REMEMBERED = 10_000
 _SKEW_S = 5
 _RENEW_S = 1.0
+_LOOK_S = 0.3
 
-
-class KeyUnsafe(Conflict):
-    """A signing key can be read by others."""
-
-    code = "key_unsafe"
+SETTLES_S = 3.0
+"""For how long a key is published before it signs: whoever verifies looks at the folder three times a second."""
 
 
 class KeyMissing(Conflict):
@@ -61,15 +65,13 @@ class KeyUnusable(Conflict):
 class SigningKeys:
     """The keys of one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, issuer: str = ISSUER, *, settles_s: float = SETTLES_S) -> None:
         """Read the keys in `folder`: KeyMissing without one, KeyUnsafe when others may read one, else KeyUnusable."""
         files = sorted(folder.glob("*.pem"))
         if not files:
             raise KeyMissing(f"No key in {folder}: `orderhouse up` makes one.")
-        for file in files:
-            if stat.S_IMODE(file.stat().st_mode) & 0o077:
-                raise KeyUnsafe(f"{file} can be read by others: chmod 600 it, or make a new one.")
-        self._keys = [_read(file) for file in files]
+        self._keys = [_Key(_read(file), _made_at(file) + settles_s) for file in files]
+        self._issuer = issuer
 
     @classmethod
     def made(cls, folder: Path) -> "SigningKeys":
@@ -81,55 +83,117 @@ class SigningKeys:
 
     @staticmethod
     def add(folder: Path) -> Path:
-        """Make a key, which signs from now on; it is there whole or not at all."""
+        """Make a key, which signs once it has settled; it is there whole or not at all."""
         pem = OKPKey.generate_key("Ed25519").as_pem(private=True)
         file = folder / f"{new_id()}.pem"
-        partial = file.with_suffix(".partial")
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as out:
-            out.write(pem)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.rename(file)
-        _sync(folder)
+        private_files.write(file, pem)
         return file
 
+    @staticmethod
+    def retire(folder: Path, *, after_s: float) -> list[Path]:
+        """Take away, and return, the keys that have signed nothing for so long: what they signed is good no more."""
+        files = sorted(folder.glob("*.pem"))
+        ended = time.time() - SETTLES_S - after_s
+        retired = [file for file, following in pairwise(files) if _made_at(following) < ended]
+        for file in retired:
+            file.unlink()
+        return retired
+
     def issue(
-        self, subject: str, role: Role, *, minutes: float, customer_id: UUID | None = None, now: float | None = None
+        self,
+        subject: str,
+        role: str,
+        *,
+        minutes: float,
+        customer_id: UUID | None = None,
+        permissions: Collection[str] | None = None,
+        scope: str | None = None,
+        client_id: str = OPERATOR,
+        session: UUID | None = None,
+        now: float | None = None,
     ) -> str:
-        """Return a token for `subject`, signed with the newest key."""
+        """Return an access token for `subject`, signed with the newest key that has settled."""
         at = int(now if now is not None else time.time())
-        key = self._keys[-1]
         claims: dict[str, Any] = {
-            "iss": ISSUER,
+            "iss": self._issuer,
             "aud": AUDIENCE,
             "sub": subject,
-            "client_id": "orderhouse-cli",
+            "client_id": client_id,
             "iat": at,
             "exp": at + int(minutes * 60),
             "jti": str(new_id()),
             "role": role,
             **({"customer": str(customer_id)} if customer_id else {}),
+            **({"permissions": sorted(permissions)} if permissions is not None else {}),
+            **({"scope": scope} if scope is not None else {}),
+            **({"sid": str(session)} if session else {}),
         }
-        return jwt.encode({"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid}, claims, key, algorithms=["EdDSA"])
+        return self.signed(claims, "at+jwt")
+
+    def signed(self, claims: Mapping[str, Any], kind: str) -> str:
+        """Return `claims` as a token of this `kind`, signed with the newest key that has settled."""
+        now = time.time()
+        key = next((one.key for one in reversed(self._keys) if one.signs_from <= now), self._keys[0].key)
+        return jwt.encode({"alg": "EdDSA", "typ": kind, "kid": key.kid}, dict(claims), key, algorithms=["EdDSA"])
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys (RFC 7517)."""
-        return {"keys": [_published(key) for key in self._keys]}
+        return {"keys": [_published(one.key) for one in self._keys]}
+
+
+class _Key(NamedTuple):
+    key: OKPKey
+    signs_from: float
+
+
+def _made_at(file: Path) -> float:
+    """Return when a key was made: its name says so, where it is one of ours; another's has always been there."""
+    try:
+        return (UUID(file.stem).int >> 80) / 1000
+    except ValueError:
+        return 0.0
+
+
+class KeyFolder:
+    """The keys of a folder as they are now: read anew when the folder was changed."""
+
+    def __init__(self, folder: Path, issuer: str = ISSUER) -> None:
+        """Look into `folder`; what its keys sign names `issuer`."""
+        self._folder = folder
+        self._issuer = issuer
+        self._seen = -1
+        self._keys: SigningKeys | None = None
+
+    def __call__(self) -> SigningKeys:
+        """Return the keys; KeyMissing, KeyUnsafe or KeyUnusable."""
+        changed = self._folder.stat().st_mtime_ns if self._folder.exists() else 0
+        if self._keys is None or changed != self._seen:
+            self._keys, self._seen = SigningKeys(self._folder, self._issuer), changed
+        return self._keys
 
 
 class Verifier:
     """Knows who is behind a token."""
 
-    def __init__(self, jwks: Mapping[str, Any], renewed: Callable[[], Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        jwks: Mapping[str, Any],
+        renewed: Callable[[], Mapping[str, Any]] | None = None,
+        *,
+        issuers: Collection[str] = (ISSUER,),
+        revocations: Revocations | None = None,
+    ) -> None:
         """Trust the keys in `jwks` that are for EdDSA signatures; `renewed` returns what they are now.
 
         It is asked when a token names a key that is not known, once a second at most: so a new key is taken at once,
-        and nobody can make the house read its keys all day.
+        and nobody can make the house read its keys all day. What `revocations` cover is refused, remembered or not.
         """
+        self._issuers = frozenset(issuers)
+        self.revocations = revocations or Revocations()
         self._renewed = renewed
         self._renew_after = 0.0
-        self._remembered: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._away = False
+        self._remembered: OrderedDict[bytes, Verified] = OrderedDict()
         self.trust(jwks)
 
     def trust(self, jwks: Mapping[str, Any]) -> None:
@@ -148,20 +212,24 @@ class Verifier:
 
     def verify(self, token: str) -> Principal:
         """Return the principal of a valid access token of ours; Unauthenticated for anything else."""
+        return self.examine(token).principal
+
+    def examine(self, token: str) -> "Verified":
+        """Return all that a valid access token of ours says; Unauthenticated for anything else."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         remembered = self._remembered.get(digest)
-        if remembered is not None:
-            if remembered[0] > time.time():
-                return remembered[1]
+        if remembered is None:
+            remembered = self._remembered[digest] = self._verified(token)
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        elif remembered.expires <= time.time():
             del self._remembered[digest]
             raise Unauthenticated("The token has expired.")
-        expires, principal = self._verified(token)
-        self._remembered[digest] = (expires, principal)
-        if len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
-        return principal
+        if self.revocations.cover(remembered.principal, remembered.token_id, remembered.issued):
+            raise Unauthenticated("The token was revoked.")
+        return remembered
 
-    def _verified(self, token: str) -> tuple[float, Principal]:
+    def _verified(self, token: str) -> "Verified":
         if len(token) > _LARGEST:
             raise Unauthenticated
         try:
@@ -170,6 +238,8 @@ class Verifier:
             jwt.decode(token, key, algorithms=["EdDSA"])
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise Unauthenticated from None
+        if claims.get("iss") not in self._issuers:
+            raise Unauthenticated
         return _principal(claims)
 
     def _key(self, header: Mapping[str, Any]) -> OKPKey:
@@ -181,17 +251,32 @@ class Verifier:
         return self._keys[header["kid"]]
 
     def _renew(self) -> None:
-        if self._renewed is None or time.monotonic() < self._renew_after:
+        if time.monotonic() >= self._renew_after:
+            self._renew_after = time.monotonic() + _RENEW_S
+            self.renew()
+
+    def renew(self) -> None:
+        """Trust the keys there are now; while they cannot be read, those that were."""
+        if self._renewed is None:
             return
-        self._renew_after = time.monotonic() + _RENEW_S
         try:
             now = self._renewed()
         except (Refusal, OSError) as error:
-            # What was trusted stays trusted, and the caller hears nothing of files.
-            log.warning("keys_not_renewed", error=type(error).__name__)
+            # The caller hears nothing of files.
+            if not self._away:
+                log.warning("keys_not_renewed", error=type(error).__name__)
+            self._away = True
             return
+        self._away = False
         if {key["kid"] for key in now["keys"] if _may_verify(key)} != set(self._keys):
             self.trust(now)
+
+
+async def follow_keys(verifier: Verifier) -> None:
+    """Let `verifier` know every key before it signs."""
+    while True:
+        verifier.renew()
+        await asyncio.sleep(_LOOK_S)
 
 
 def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -209,11 +294,21 @@ def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return header, claims
 
 
-def _principal(claims: Mapping[str, Any]) -> tuple[float, Principal]:
+class Verified(NamedTuple):
+    """What a token says that was verified."""
+
+    expires: int
+    principal: Principal
+    token_id: str
+    issued: Instant
+    client_id: str
+    issuer: str
+
+
+def _principal(claims: Mapping[str, Any]) -> Verified:
     now = time.time()
-    subject, role, customer = claims.get("sub"), claims.get("role"), claims.get("customer")
-    expires, issued = claims.get("exp"), claims.get("iat")
-    if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
+    subject, expires, issued = claims.get("sub"), claims.get("exp"), claims.get("iat")
+    if claims.get("aud") != AUDIENCE:
         raise Unauthenticated
     if type(expires) is not int or type(issued) is not int or issued > now + _SKEW_S:
         raise Unauthenticated
@@ -222,16 +317,50 @@ def _principal(claims: Mapping[str, Any]) -> tuple[float, Principal]:
     not_before = claims.get("nbf", issued)
     if type(not_before) is not int or not_before > now + _SKEW_S:
         raise Unauthenticated
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 128 or not subject.isprintable() or role not in ROLES:
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 128 or not subject.isprintable():
         raise Unauthenticated
-    return expires, Principal(subject, role, _customer(customer, role))
+    token_id = claims.get("jti")
+    if not isinstance(token_id, str) or not token_id:
+        raise Unauthenticated
+    client_id = claims.get("client_id")
+    if not isinstance(client_id, str) or not client_id:
+        raise Unauthenticated
+    session = _id(claims.get("sid")) if "sid" in claims else None
+    principal = Principal(subject, *_allowed(claims), session)
+    return Verified(expires, principal, token_id, _made(token_id, issued), client_id, claims["iss"])
 
 
-def _customer(customer: object, role: Role) -> UUID | None:
-    if role != "customer":
-        return None
+def _made(token_id: str, issued: int) -> Instant:
+    """Return when a token was issued: to the millisecond, where its id is one of ours."""
     try:
-        return UUID(customer if isinstance(customer, str) else "")
+        made = (UUID(token_id).int >> 80) * 1000
+    except ValueError:
+        made = 0
+    return made if made // 1_000_000 == issued else issued * 1_000_000
+
+
+def _allowed(claims: Mapping[str, Any]) -> tuple[str, UUID | None, frozenset[str] | None, frozenset[str] | None]:
+    """Return role, customer, permissions and scope."""
+    role, permissions, scope = claims.get("role"), claims.get("permissions"), claims.get("scope")
+    if not isinstance(role, str) or (role not in ROLES and permissions is None):
+        raise Unauthenticated
+    if permissions is not None:
+        if not isinstance(permissions, list) or not all(isinstance(one, str) for one in permissions):
+            raise Unauthenticated
+        # A newer auth may know of more than is known here.
+        permissions = frozenset(permissions) & PERMISSIONS.keys()
+    if scope is not None and not isinstance(scope, str):
+        raise Unauthenticated
+    # Of a customer without a record there is nothing to see: its token says what it may do instead.
+    customer = (
+        _id(claims.get("customer")) if role == "customer" and (permissions is None or "customer" in claims) else None
+    )
+    return role, customer, permissions, None if scope is None else frozenset(scope.split())
+
+
+def _id(said: object) -> UUID:
+    try:
+        return UUID(said if isinstance(said, str) else "")
     except ValueError:
         raise Unauthenticated from None
 
@@ -243,7 +372,7 @@ def _may_verify(key: Mapping[str, Any]) -> bool:
 
 def _read(file: Path) -> OKPKey:
     try:
-        key = OKPKey.import_key(file.read_bytes())
+        key = OKPKey.import_key(private_files.read(file))
         private = key.as_dict(private=True)
     except (JoseError, ValueError, TypeError, AttributeError):
         raise KeyUnusable(f"{file} is no private Ed25519 key.") from None
@@ -255,11 +384,3 @@ def _read(file: Path) -> OKPKey:
 
 def _published(key: OKPKey) -> dict[str, Any]:
     return {**key.as_dict(private=False), "alg": "EdDSA", "use": "sig"}
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

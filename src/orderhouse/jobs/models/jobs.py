@@ -21,7 +21,7 @@ from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.kernel.ids import new_id
-from orderhouse.kernel.principal import Principal, Role
+from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.sql import Row, as_id
 from orderhouse.runtime.database.tables import Id, Json, tables_of
 from orderhouse.runtime.queue import Queue
@@ -128,7 +128,7 @@ class JobState:
     priority: int
     argument: Any
     owner: str
-    role: Role
+    role: str
     request_id: str
     trace: str
     unique_key: str | None

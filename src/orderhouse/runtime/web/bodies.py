@@ -105,6 +105,7 @@ def query_of(adapter: TypeAdapter[M], names: frozenset[str], query: bytes) -> M:
     """Return the query as its schema has it; a name that is not among `names`, or comes twice, is refused."""
     try:
         pairs = _pairs(query) if query else []
+        _without_nul(pairs)
         given = dict(pairs)
         if len(given) != len(pairs):
             raise RequestInvalid("Each parameter may come once.")
@@ -115,6 +116,13 @@ def query_of(adapter: TypeAdapter[M], names: frozenset[str], query: bytes) -> M:
         raise problems.of_validation(error, "?") from None
 
 
+def pairs_of(said: bytes) -> list[tuple[str, str]]:
+    """Return a query or a form as names and values; Malformed, or RequestInvalid for what no database keeps."""
+    pairs = _pairs(said)
+    _without_nul(pairs)
+    return pairs
+
+
 def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
         pairs = parse_qsl(
@@ -122,9 +130,26 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
         )
     except ValueError:
         raise Malformed(f"A query is percent-encoded UTF-8 of at most {_MOST_PARAMETERS} parameters.") from None
+    return pairs
+
+
+def _without_nul(pairs: list[tuple[str, str]]) -> None:
     if any("\0" in value for _, value in pairs):
         raise RequestInvalid("Text may not hold U+0000.")
-    return pairs
+
+
+def form_of(model: type[M], form: bytes) -> M:
+    """Return a form as its schema has it; names that are not known are ignored, as standards with forms want it."""
+    names = names_of(model)
+    try:
+        known = [(name, value) for name, value in _pairs(form) if name in names]
+        _without_nul(known)
+        given = dict(known)
+        if len(given) != len(known):
+            raise RequestInvalid("Each parameter may come once.")
+        return model.model_validate_strings(given)
+    except ValidationError as error:
+        raise problems.of_validation(error) from None
 
 
 def names_of(model: type[BaseModel]) -> frozenset[str]:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from orderhouse.kernel.errors import NotFound, Refusal, Unavailable
+from orderhouse.kernel.errors import NotFound, Refusal, Unauthenticated, Unavailable
 from orderhouse.kernel.events import Origin
 from orderhouse.kernel.principal import PERMISSIONS, Principal
 from orderhouse.runtime.database.database import Database
@@ -44,7 +44,6 @@ from orderhouse.runtime.web.refusals import (
     PermissionMissing,
     RequestInvalid,
     TargetTooLong,
-    Unauthenticated,
 )
 
 
@@ -71,6 +70,9 @@ IfMatchMaybe = Annotated[int | None, Depends(_Given("match_maybe"))]
 
 IfNoneMatch = Annotated[str | None, Depends(_Given("unless"))]
 """The ETag of what the caller has."""
+
+RetryKey = Annotated[str | None, Depends(_Given("retry_key"))]
+"""The Idempotency-Key, where no answer is kept and what is asked for knows by itself what a retry is to hear."""
 
 
 class UploadedBody:
@@ -200,7 +202,7 @@ class HouseRoute(APIRoute):
             "x-permission": self.permission or "none",
             "security": [{"bearer": []}] if self.permission else [],
         }
-        more["responses"] = {**problems.examples(list(dict.fromkeys(refuses)), path), **(more.get("responses") or {})}
+        more["responses"] = _both(problems.examples(list(dict.fromkeys(refuses)), path), more.get("responses") or {})
         more["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **more)
 
@@ -242,6 +244,7 @@ class HouseRoute(APIRoute):
             "match": {**_MATCH, "required": True},
             "match_maybe": _MATCH,
             "unless": _UNLESS,
+            "retry_key": {**_KEY, "required": False},
         }
         if name == "once":
             if self._edge.admission is None:
@@ -257,6 +260,7 @@ class HouseRoute(APIRoute):
             "match_maybe": lambda request: request.match(required=False),
             "unless": lambda request: request.header(b"if-none-match").removeprefix("W/") or None,
             "upload": lambda request: request.upload,
+            "retry_key": lambda request: request.key(),
         }
         return given[name]
 
@@ -270,7 +274,9 @@ class HouseRoute(APIRoute):
             refuses.append(NotFound)
         names = {parameter["name"]: parameter.get("required") for parameter in parameters}
         if "Idempotency-Key" in names:
-            refuses += [KeyInvalid, KeyReused, StillRunning, *([KeyMissing] if self._needs_key else [])]
+            refuses.append(KeyInvalid)
+        if self._admission is not None:
+            refuses += [KeyReused, StillRunning, *([KeyMissing] if self._needs_key else [])]
         if names.get("If-Match"):
             refuses.append(MatchMissing)
         return refuses
@@ -316,6 +322,15 @@ class HouseRoute(APIRoute):
         """Send what the endpoint makes of what it was given."""
         answer = await self._endpoint(**given)
         await (send_answer(send, answer) if isinstance(answer, Answer) else _send_parts(send, answer))
+
+
+def _both(refusals: dict[int | str, Any], others: dict[int | str, Any]) -> dict[int | str, Any]:
+    """Return what OpenAPI is told of every status; where there are two kinds of content, both."""
+    both = {**refusals, **others}
+    for status in refusals.keys() & others.keys():
+        contents = {**refusals[status]["content"], **others[status].get("content", {})}
+        both[status] = {**others[status], "content": contents}
+    return both
 
 
 class Request:

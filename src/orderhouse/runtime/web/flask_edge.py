@@ -24,6 +24,7 @@ from starlette.types import Message, Receive, Send
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
+from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.events import Origin
 from orderhouse.kernel.principal import Principal
@@ -41,6 +42,7 @@ from orderhouse.runtime.web.fastapi_edge import (
     IfNoneMatch,
     Once,
     Request,
+    RetryKey,
     head_of,
 )
 from orderhouse.runtime.web.refusals import Failed, Malformed
@@ -75,6 +77,7 @@ def needs(
     permission: str,
     *refuses: type[Refusal],
     body: type[BaseModel] | None = None,
+    form: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     answers: Any = None,
     status: int = 200,
@@ -87,9 +90,9 @@ def needs(
     `key` and `match` say whether an Idempotency-Key and If-Match are required; None that none is taken. A view with a
     key writes through `once`.
     """
-    declared = fastapi_edge.needs(permission, *refuses, key=bool(key))
+    declared = _with_form(fastapi_edge.needs(permission, *refuses, key=bool(key)), form)
     taken = _takes(body, query, caller=True, key=key, match=match, unless=unless)
-    return _declare(_Declared(taken, {**declared, **_answers(answers, status, unless=unless)}))
+    return _declare(_Declared(taken, {**declared, **_answers(answers, status, unless=unless)}, form is not None))
 
 
 def open_to_all(
@@ -100,17 +103,25 @@ def open_to_all(
     query: type[BaseModel] | None = None,
     answers: Any = None,
     status: int = 200,
+    retries: bool = False,
+    also: dict[int, dict[str, Any]] | None = None,
 ) -> Callable[[View[P]], Callable[P, Response]]:
-    """Declare a view that asks nobody for a token, with the reason.
+    """Declare a view that asks nobody for a token, with the reason; `retries` where it takes an Idempotency-Key.
 
-    A `form` is for whom a standard makes post one: the model documents it, and the view reads `flask.request.form`.
+    A `form` is for whom a standard makes post one; `also` is what OpenAPI is told of answers that are no JSON of ours.
     """
-    declared = fastapi_edge.open_to_all(reason, *refuses)
+    declared = _with_form(fastapi_edge.open_to_all(reason, *refuses), form)
+    more = {**declared, **_answers(answers, status)}
+    more["responses"] = {**more["responses"], **(also or {})}
+    taken = {**_takes(body, query), **({"retry_key": RetryKey} if retries else {})}
+    return _declare(_Declared(taken, more, form=form is not None))
+
+
+def _with_form(declared: dict[str, Any], form: type[BaseModel] | None) -> dict[str, Any]:
     if form is not None:
         content = {bodies.FORM.decode(): {"schema": form.model_json_schema()}}
         declared["openapi_extra"]["requestBody"] = {"required": True, "content": content}
-    more = {**declared, **_answers(answers, status)}
-    return _declare(_Declared(_takes(body, query), more, form=form is not None))
+    return declared
 
 
 def _takes(
@@ -167,6 +178,21 @@ def body(model: type[M]) -> M:
     return _taken("body", model)
 
 
+def form(model: type[M]) -> M:
+    """Return the form as `model` has it; RequestInvalid."""
+    return bodies.form_of(model, _now().request.body)
+
+
+def form_pairs() -> list[tuple[str, str]]:
+    """Return all of a form, as it was sent; RequestInvalid for what no database keeps."""
+    return bodies.pairs_of(_now().request.body)
+
+
+def query_pairs() -> list[tuple[str, str]]:
+    """Return all of a query that has no model, as it was sent; RequestInvalid likewise."""
+    return bodies.pairs_of(_now().request.scope["query_string"])
+
+
 def query(model: type[M]) -> M:
     """Return the query as `model` has it."""
     return _taken("query", model)
@@ -192,6 +218,27 @@ def unless() -> str | None:
     return cast("str | None", _now().given["unless"])
 
 
+def retry_key() -> str | None:
+    """Return the key by which the caller says that it asks again, if it says one."""
+    return cast("str | None", _now().given["retry_key"])
+
+
+def address() -> str:
+    """Return where the request came from, as this server sees it; empty when it does not."""
+    client = _now().request.scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def asked(wanted: W, *, by: Principal | None = None) -> Asked[W]:
+    """Return `wanted` as a service that writes by itself is asked for it: by the caller, or by whom a view names."""
+    now, who = _now(), by or caller()
+    return Asked(wanted, who, clock.now(), _origin(now, who))
+
+
+def _origin(now: "_Now", who: Principal) -> Origin:
+    return Origin(who.subject, now.request.id, now.request.scope["state"].get("trace", ""))
+
+
 def once(work: Work[Asked[W], R], wanted: W, *, answer: Callable[[R], Answer]) -> Answer:
     """Do `work` once, in one transaction with its stored answer, and return that answer. See runtime.once."""
     now = _now()
@@ -203,8 +250,7 @@ def write(work: Work[Asked[W], R], wanted: W, *, answer: Callable[[R], Answer], 
     """Do `work` in one transaction and keep no answer: for those that hold a secret, or go to whoever has no token."""
     now = _now()
     who = by or caller()
-    origin = Origin(who.subject, now.request.id, now.request.scope["state"].get("trace", ""))
-    call = OnceCall(now.database, caller=who, origin=origin, operation="", key=None, fingerprint=b"")
+    call = OnceCall(now.database, caller=who, origin=_origin(now, who), operation="", key=None, fingerprint=b"")
     return now.bridge(call(work, wanted, answer=answer))
 
 

@@ -18,10 +18,11 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.Conflict: 409,
     errors.Stale: 412,
     errors.Unavailable: 503,
+    errors.TooMany: 429,
+    errors.Unauthenticated: 401,
     refusals.Malformed: 400,
     refusals.KeyMissing: 400,
     refusals.KeyInvalid: 400,
-    refusals.Unauthenticated: 401,
     refusals.MethodNotAllowed: 405,
     refusals.BodyTooLarge: 413,
     refusals.TargetTooLong: 414,
@@ -85,10 +86,12 @@ def body_of(refusal: Refusal, request_id: str, path: str) -> bytes:
 
 def headers_of(refusal: Refusal) -> list[tuple[bytes, bytes]]:
     """Return the headers that go with the problem, besides its type and length."""
-    if isinstance(refusal, refusals.Unauthenticated):
+    if isinstance(refusal, errors.Unauthenticated):
         return [(b"www-authenticate", b'Bearer realm="orderhouse", error="invalid_token"')]
     if isinstance(refusal, errors.Unavailable | StillRunning):
         return [(b"retry-after", b"1")]
+    if isinstance(refusal, errors.TooMany):
+        return [(b"retry-after", str(refusal.retry_after_s).encode())]
     return []
 
 

@@ -27,12 +27,6 @@ class KeyInvalid(Invalid):
     code = "idempotency_key_invalid"
 
 
-class Unauthenticated(Refusal):
-    """A valid bearer token is needed."""
-
-    code = "unauthenticated"
-
-
 class PermissionMissing(Forbidden):
     """Your role does not allow this."""
 

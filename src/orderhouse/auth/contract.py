@@ -1,0 +1,1 @@
+"""What neighbours may know of auth: nothing but its tokens, which the runtime verifies."""
