@@ -1,4 +1,4 @@
-"""`python -m bench [placing] [reads] [verifying] …`: measure, and write docs/reference/performance.md.
+"""`python -m bench [placing] [reads] [verifying] [frameworks] …`: measure, and write docs/reference/performance.md.
 
 What is not measured this time keeps the figures of the last time, with their date.
 """
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import analytics, importing, overload, placing, reads, report, soak, verifying
+from bench import analytics, frameworks, importing, orm, overload, placing, reads, report, soak, verifying
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
@@ -21,6 +21,8 @@ MEASURES: dict[str, Callable[[], dict[str, object]]] = {
     "placing": placing.measure,
     "reads": reads.measure,
     "verifying": verifying.measure,
+    "frameworks": frameworks.measure,
+    "orm": orm.measure,
     "overload": overload.measure,
     "importing": importing.measure,
     "analytics": analytics.measure,

@@ -168,11 +168,11 @@ def _turns(sides: Sequence[Server], token: str, paths: Sequence[str], folder: Pa
     file = folder / "paths"
     file.write_text("\n".join(paths) + "\n")
     for server in sides:
-        _load(server, token, file, 2)
+        load(server, token, file, 2)
     rounds: dict[str, list[Figure]] = {server.name: [] for server in sides}
     for _ in range(ROUNDS):
         for server in sides:
-            rounds[server.name].append(_load(server, token, file, SECONDS))
+            rounds[server.name].append(load(server, token, file, SECONDS))
     ratios = [mine.per_s / theirs.per_s for mine, theirs in zip(rounds["product"], rounds["rival"], strict=True)]
     return {
         "rounds": {name: [asdict(figure) for figure in figures] for name, figures in rounds.items()},
@@ -180,7 +180,7 @@ def _turns(sides: Sequence[Server], token: str, paths: Sequence[str], folder: Pa
     }
 
 
-def _load(server: Server, token: str, paths: Path, seconds: int) -> Figure:
+def load(server: Server, token: str, paths: Path, seconds: int) -> Figure:
     command = [
         "wrk",
         "-t",

@@ -29,6 +29,8 @@ def page(results: dict[str, Any]) -> str:
         "placing": _placing,
         "reads": _reads,
         "verifying": _verifying,
+        "frameworks": _frameworks,
+        "orm": _orm,
         "overload": _overload,
         "soak": _soak,
         "importing": _importing,
@@ -111,6 +113,44 @@ def _verifying(told: dict[str, Any]) -> Iterator[str]:
     for key, name in (("warm_us", "**remembered by its hash**"), ("cold_us", "for the first time")):
         one = told[key]
         yield f"| {name} | {one['p50']} | {one['p99']} | {', '.join(map(str, one['rounds']))} |"
+    yield ""
+
+
+def _frameworks(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## FastAPI and Flask behind one edge\n\n`python -m bench frameworks`, {told['at']}, {told['machine']}.\n"
+    yield (
+        f"One customer (a FastAPI route) beside one user (a Flask view) of {told['things']:,} each, and a page of "
+        "fifty: one process of the product on SQLite, the same token, limits and log line; 32 connections of wrk on "
+        "the same machine, in turns.\n"
+    )
+    yield "| | | answers/s: median (min–max) | p50 ms | p99 ms | server CPU, µs each | Flask's more, µs, by rounds |"
+    yield "|---|---|---|---|---|---|---|"
+    for kind in ("get one", "list of 50"):
+        found = told[kind]
+        for name, rounds in found["rounds"].items():
+            speeds = [one["per_s"] for one in rounds]
+            p50, p99, cpu = (statistics.median(one[key] for one in rounds) for key in ("p50_ms", "p99_ms", "cpu_us"))
+            more = found["more_us"]
+            cell = f"**{more['median']}** ({', '.join(map(str, more['rounds']))})" if name == "flask" else ""
+            yield (
+                f"| {kind} | {'Flask, users' if name == 'flask' else 'FastAPI, customers'} "
+                f"| {statistics.median(speeds):,.0f} ({min(speeds):,.0f}–{max(speeds):,.0f}) "
+                f"| {p50:.1f} | {p99:.1f} | {cpu:,.0f} | {cell} |"
+            )
+    yield ""
+
+
+def _orm(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## The ORM, Core and plain SQL\n\n`python -m bench orm`, {told['at']}, {told['machine']}.\n"
+    yield (
+        f"Users' own tables with {told['users']:,} rows, in the same transaction on the same connection; to the state "
+        "a route answers from (Core: to its rows). Microseconds of this process's processor time, which on PostgreSQL "
+        "leaves out the database's own: median (min–max).\n"
+    )
+    yield "| | ORM | Core | plain SQL, as the house does it |\n|---|---|---|---|"
+    for database in ("sqlite", "postgresql"):
+        for what, found in told[database].items():
+            yield f"| {what}, {database} | {' | '.join(_spread(found[how]) for how in ('orm', 'core', 'sql'))} |"
     yield ""
 
 
