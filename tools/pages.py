@@ -130,11 +130,12 @@ def _boundaries() -> str:
         parts.append(f"| {context} | {', '.join(sorted(schema.tables.tables))} |")
     parts.append("| analytics | documents, progress (DuckDB; made again from the orders' facts at will) |")
     parts.append("\n| reads | facts of | keeps twice | why, and how far behind it may be |\n|---|---|---|---|")
-    for source in orders_readers.READS:
-        parts.append(
-            f"| orders | {source} | customer_cards: active, country | placing asks nobody; a deactivated customer can "
-            "place no order a second later |"
-        )
+    kept = {
+        "customers": "customer_cards: active, country | placing asks nobody; a deactivated customer can place no order "
+        "a second later",
+        "users": "team_members | a clerk sees what their team is answerable for, and asks nobody; a second later",
+    }
+    parts.extend(f"| orders | {source} | {kept[source]} |" for source in orders_readers.READS)
     parts.append(
         "| users | customers, by asking | a customer's id in a user's row | what a user of role customer may see; set "
         "when the address is verified, or by whoever invites |"

@@ -66,6 +66,19 @@ class House:
         made: dict[str, Any] = answer.json()
         return made
 
+    async def clerk(self) -> str:
+        """Return a new clerk."""
+        answer = await self("POST", "/v1/users", {"email": f"{uuid4()}@example.com", "name": "Ada", "role": "clerk"})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    async def team(self, *members: str) -> str:
+        """Return a team these users are in; orders hears of it in a moment."""
+        made = str((await self("POST", "/v1/teams", {"name": str(uuid4())})).json()["id"])
+        for member in members:
+            assert (await self("PUT", f"/v1/teams/{made}/members/{member}")).status_code == 200
+        return made
+
     async def sales(self, **query: Any) -> dict[str, Any]:
         answer = await self.client.get("/v1/analytics/sales", params=query, headers=self.bearer())
         assert answer.status_code == 200, answer.text

@@ -86,6 +86,18 @@ async def test_an_export_holds_nothing_that_whom_it_works_for_may_not_see(house:
     assert [row["order_id"] for row in exported] == [mine["id"]]
 
 
+async def test_an_export_holds_what_the_team_is_answerable_for(house: House) -> None:
+    customer, me, mate = await house.customer(), await house.clerk(), await house.clerk()
+    theirs = await house.order(customer, role="clerk", subject=mate)
+    await house.team(me, mate)
+    async with asyncio.timeout(5):
+        while not await house.walked("/v1/orders", role="clerk", subject=me):
+            await asyncio.sleep(0.01)
+    told = await done(house, "export-orders", role="clerk", subject=me)
+    exported = table(await content(house, told["file"], role="clerk", subject=me))
+    assert [row["order_id"] for row in exported] == [theirs["id"]]
+
+
 async def test_an_export_that_cannot_be_made_says_why(house: House) -> None:
     assert (await done(house, "export-orders", customer="nobody"))["code"] == "job_argument_invalid"
     refused = await done(house, "export-orders", country="France", kind="credit")

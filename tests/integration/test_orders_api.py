@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -220,6 +221,75 @@ async def test_everybody_sees_what_is_theirs_and_nothing_else(house: House) -> N
     other = await house("POST", "/v1/orders", order(bob), role="customer", customer=ada)
     assert other.json()["type"] == "/problems/customer_unknown"
     assert (await house("POST", "/v1/orders", order(ada), role="customer", customer=ada)).json()["assigned_to"] is None
+
+
+async def soon(wanted: set[str], house: House, who: str) -> None:
+    """Wait until these orders are all that a clerk sees."""
+    async with asyncio.timeout(5):
+        while {one["id"] for one in await house.walked("/v1/orders?limit=2", role="clerk", subject=who)} != wanted:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_clerk_sees_what_somebody_of_the_same_team_is_answerable_for(house: House) -> None:
+    customer = await house.customer()
+    me, mate, stranger = [await house.clerk() for _ in range(3)]
+    placed = {
+        who: [(await house.order(customer, role="clerk", subject=who))["id"] for _ in range(3)]
+        for who in (me, mate, stranger)
+    }
+    # Handed over to the mate, it is still seen, and once; handed over to the stranger, by who placed it alone.
+    for order_id, to in ((placed[me][0], mate), (placed[mate][0], stranger)):
+        assert (await house("PATCH", f"/v1/orders/{order_id}", {"assigned_to": to}, if_match='"1"')).status_code == 200
+    mine = {*placed[me], *placed[mate][1:]}
+    team = await house.team(me, mate)
+    await soon(mine, house, me)
+    as_me: dict[str, Any] = {"role": "clerk", "subject": me}
+    walked = await house.walked("/v1/orders?limit=2", **as_me)
+    assert len(walked) == len(mine)
+    assert [one["placed_at"] for one in walked] == sorted((one["placed_at"] for one in walked), reverse=True)
+    assert {one["id"] for one in await house.walked(f"/v1/orders?assigned_to={mate}", **as_me)} == {
+        placed[me][0],
+        *placed[mate][1:],
+    }
+    assert await house.walked(f"/v1/orders?assigned_to={stranger}", **as_me) == []
+    theirs = f"/v1/orders/{placed[mate][1]}"
+    assert (await house("GET", theirs, **as_me)).status_code == 200
+    assert (await house("GET", f"{theirs}/history", **as_me)).status_code == 200
+    assert (await house("PATCH", theirs, {"note": "back on Monday"}, if_match='"1"', **as_me)).status_code == 200
+    assert (await house("POST", f"{theirs}/transitions", {"to": "confirmed"}, **as_me)).status_code == 201
+    for foreign in (placed[mate][0], placed[stranger][0]):
+        assert (await house("GET", f"/v1/orders/{foreign}", **as_me)).status_code == 404
+    assert (await house("DELETE", f"/v1/teams/{team}/members/{mate}")).status_code == 200
+    await soon(set(placed[me]), house, me)
+    assert (await house("GET", theirs, **as_me)).status_code == 404
+    assert (await house("POST", f"{theirs}/transitions", {"to": "packed"}, **as_me)).status_code == 404
+
+
+async def test_a_team_that_is_removed_and_a_user_who_is_erased_leave_nothing_to_see(house: House) -> None:
+    customer = await house.customer()
+    me, mate, leaver = [await house.clerk() for _ in range(3)]
+    of = {who: {(await house.order(customer, role="clerk", subject=who))["id"]} for who in (mate, leaver)}
+    of = {
+        who: {one["id"] for one in await house.walked("/v1/orders", role="clerk", subject=who)}
+        for who in (mate, leaver)
+    }
+    removed = await house.team(me, mate)
+    await house.team(me, leaver)
+    await soon(of[mate] | of[leaver], house, me)
+    assert (await house("DELETE", f"/v1/teams/{removed}")).status_code == 204
+    await soon(of[leaver], house, me)
+    assert (await house("POST", f"/v1/users/{leaver}/deactivation")).status_code == 200
+    assert (await house("DELETE", f"/v1/users/{leaver}")).status_code == 204
+    await soon(set(), house, me)
+
+
+async def test_a_large_team_is_paged_like_any_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orderhouse.orders.reads._MOST_MATES", 1)
+    customer = await house.customer()
+    everybody = [await house.clerk() for _ in range(4)]
+    placed = [(await house.order(customer, role="clerk", subject=who))["id"] for who in everybody * 2]
+    await house.team(*everybody[:3])
+    await soon({one for n, one in enumerate(placed) if n % 4 < 3}, house, everybody[0])
 
 
 async def test_pages_miss_and_repeat_nothing_in_either_direction(house: House) -> None:

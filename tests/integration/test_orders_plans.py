@@ -30,6 +30,8 @@ pytestmark = pytest.mark.anyio
 CUSTOMERS = [new_id() for _ in range(50)]
 BOSS = Principal("boss", "manager")
 CLERK = Principal("clerk-1", "clerk")
+TEAMED = Principal("clerk-2", "clerk")
+TEAM = ["clerk-1", "clerk-3"]
 CUSTOMER = Principal("ada", "customer", CUSTOMERS[0])
 AFTER = cursor_of("orders -placed_at", 1_300_000_000_000_000, CUSTOMERS[0])
 RANGE = "2011-01-01T00:00:00Z"
@@ -55,6 +57,9 @@ PLANS: list[tuple[dict[str, Any], Principal, set[str]]] = [
     # A clerk's own in a rare status: either index bounds it, and PostgreSQL knows which is rarer.
     ({"status": "on_hold", "cursor": AFTER}, CLERK, {"orders_owner", "orders_handed_over", "orders_status"}),
     ({"customer": str(CUSTOMERS[1])}, CLERK, {"orders_customer"}),
+    ({}, TEAMED, {"orders_owner", "orders_handed_over"}),
+    ({"cursor": AFTER}, TEAMED, {"orders_owner", "orders_handed_over"}),
+    ({"assigned_to": "clerk-1"}, TEAMED, {"orders_owner"}),
     ({}, CUSTOMER, {"orders_customer"}),
     ({"status": "placed"}, CUSTOMER, {"orders_customer"}),
 ]
@@ -143,7 +148,8 @@ async def test_every_list_reads_by_its_index(orders: Orders) -> None:
 
         def explained(reading: Reading, query: dict[str, Any] = query, caller: Principal = caller) -> Explaining:
             explaining = Explaining(reading)
-            reads.page(explaining, ListOrders.model_validate_strings(query), caller)
+            team = TEAM if caller is TEAMED else []
+            reads.page(explaining, ListOrders.model_validate_strings(query), caller, team)
             return explaining
 
         explaining = await orders.database.scan(explained)

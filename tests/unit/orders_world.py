@@ -84,6 +84,7 @@ class Remembering:
         self.cards: dict[UUID, CustomerCard] = {}
         self.reasons: dict[tuple[UUID, int], str] = {}
         self.questions = 0
+        self.team: set[str | None] = set()
 
     def cards_of(self, customers: Collection[UUID]) -> dict[UUID, CustomerCard]:
         self.questions += 1
@@ -97,6 +98,10 @@ class Remembering:
     def held(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         self.questions += 1
         return {one: self.kept[one] for one in ids if one in self.kept}
+
+    def of_a_team_mate(self, order: Order, caller: Principal) -> bool:
+        self.questions += 1
+        return caller.role == "clerk" and {caller.subject, order.owner_id} <= self.team
 
     def add(self, orders: Collection[Order]) -> None:
         assert not self.kept.keys() & {order.id for order in orders}

@@ -1,5 +1,6 @@
 """By which index a page of orders is read: nobody's list reads through everybody's."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +18,8 @@ OWN = ("orders_owner", "orders_handed_over")
 BEN = str(uuid4())
 
 
-def planned(by: Principal, **said: Any) -> reads.Plan:
-    return reads.planned(ListOrders.model_validate_strings(said), by)
+def planned(by: Principal, team: Sequence[str] = (), **said: Any) -> reads.Plan:
+    return reads.planned(ListOrders.model_validate_strings(said), by, team)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,35 @@ def test_filters_that_no_index_serves_together_are_refused_and_the_right_ones_na
     with pytest.raises(FiltersDoNotCombine) as refused:
         planned(by, **said)
     assert refused.value.detail
+
+
+TEAM = ["mate-1", "mate-2"]
+THEIRS = (*["orders_owner"] * 3, "orders_handed_over")
+
+
+@pytest.mark.parametrize(
+    ("said", "indexes", "narrow"),
+    [
+        ({}, THEIRS, False),
+        ({"status": "placed"}, THEIRS, True),
+        ({"assigned_to": "mate-2"}, ("orders_owner",), True),
+        ({"assigned_to": "clerk-1"}, ("orders_owner",), True),
+        ({"assigned_to": "a stranger"}, ("orders_handed_over",), True),
+        ({"customer": BEN}, ("orders_customer",), True),
+    ],
+)
+def test_a_clerk_with_a_team_reads_by_what_each_of_them_is_answerable_for(
+    said: dict[str, str], indexes: tuple[str, ...], narrow: bool
+) -> None:
+    plan = planned(CLERK, TEAM, **said)
+    assert tuple(one.index for one in plan.ranges) == indexes
+    assert bool(plan.narrow) == narrow
+
+
+def test_a_crowd_is_passed_over_rather_than_put_together() -> None:
+    plan = planned(CLERK, [f"mate-{n}" for n in range(100)])
+    assert [one.index for one in plan.ranges] == ["orders_placed"]
+    assert plan.narrow
 
 
 def test_a_cursor_belongs_to_its_direction() -> None:

@@ -12,7 +12,10 @@ from orderhouse.runtime.transports.direct import DirectSource
 
 def kept_in_databases(contexts: Contexts) -> list[Subscriber]:
     """Return the readers whose effects are rows of their own context, each with what runs it."""
-    pairs = [(contexts.customers.database, contexts.orders.customer_reader())]
+    pairs = [
+        (contexts.customers.database, contexts.orders.customer_reader()),
+        (contexts.users.database, contexts.orders.user_reader()),
+    ]
     return [Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink)) for log, sink in pairs]
 
 

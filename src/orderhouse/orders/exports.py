@@ -9,6 +9,7 @@ from uuid import UUID
 from orderhouse.kernel import money
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders import reads
+from orderhouse.orders.repository import team_mates
 from orderhouse.orders.schemas import ListOrders
 from orderhouse.runtime.database.sql import as_id
 from orderhouse.runtime.database.transaction import Reading
@@ -16,7 +17,7 @@ from orderhouse.runtime.database.transaction import Reading
 
 def page(reading: Reading, wanted: ListOrders, caller: Principal) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of the orders `caller` may see, each with its note and its lines, and the cursor of the next."""
-    shown, following = reads.page(reading, wanted, caller)
+    shown, following = reads.page(reading, wanted, caller, team_mates(reading, caller))
     ids = [UUID(order["id"]) for order in shown]
     notes = {as_id(row[0]): row[1] for row in reading.rows("SELECT id, note FROM orders WHERE id IN :ids", ids=ids)}
     found = reading.rows(

@@ -130,7 +130,10 @@ class Order(NamedTuple):
         )
 
     def visible_to(self, caller: Principal) -> bool:
-        """Whether `caller` may know of it: a customer its own, a clerk what it placed or is answerable for."""
+        """Whether `caller` may know of it by itself: a customer its own, a clerk what it placed or is answerable for.
+
+        What somebody of a clerk's team is answerable for is that clerk's to know too: `repository.of_a_team_mate` asks.
+        """
         if caller.role == "customer":
             return self.customer_id is not None and self.customer_id == caller.customer_id
         if caller.role == "clerk":
@@ -262,6 +265,18 @@ order_reasons = Table(
     Column("order_id", Id, ForeignKey("orders.id"), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who is in which team: a clerk sees what somebody of the same team is answerable for.
+team_members = Table(
+    "team_members",
+    tables,
+    Column("team_id", Id, primary_key=True),
+    # As tokens and orders name them.
+    Column("user_id", Text, primary_key=True),
+    # Somebody's teams, and through them all who are in one of them.
+    Index("team_members_user", "user_id", "team_id"),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""What orders keeps of its neighbours' facts: a card of each customer."""
+"""What orders keeps of its neighbours' facts: a card of each customer, and who is in which team."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,11 @@ from orderhouse.kernel.events import Fact
 from orderhouse.orders.models import CustomerCard
 from orderhouse.orders.repository import OrderRepository
 from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.users import contract as users
 
-READS = {"customers": tuple(FACTS)}
+_TEAMS = (users.TeamJoined.name, users.TeamLeft.name, users.TeamRemoved.name, users.UserErased.name)
+
+READS = {"customers": tuple(FACTS), "users": _TEAMS}
 """Whose facts, and which of them."""
 
 
@@ -27,3 +30,17 @@ def keep_cards(tx: Transaction, facts: Sequence[Fact]) -> None:
             cards.keep_cards([CustomerCard(told.customer_id, told.active, told.country, told.version)])
         elif fact.name in (CustomerDeactivated.name, CustomerReactivated.name):
             cards.set_active(fact.aggregate, active=fact.name == CustomerReactivated.name, version=fact.sequence)
+
+
+def keep_teams(tx: Transaction, facts: Sequence[Fact]) -> None:
+    """Bring who is in which team to where the facts leave it."""
+    orders = OrderRepository(tx)
+    for fact in facts:
+        if fact.name == users.TeamJoined.name:
+            orders.join(fact.aggregate, users.TeamJoined.read(fact).user_id)
+        elif fact.name == users.TeamLeft.name:
+            orders.leave(users.TeamLeft.read(fact).user_id, fact.aggregate)
+        elif fact.name == users.TeamRemoved.name:
+            orders.dissolve(fact.aggregate)
+        elif fact.name == users.UserErased.name:
+            orders.leave(str(fact.aggregate))

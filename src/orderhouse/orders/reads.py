@@ -12,7 +12,7 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.orders.contract import Kind
 from orderhouse.orders.errors import FiltersDoNotCombine
 from orderhouse.orders.models import Order, OrderLine, moves_of
-from orderhouse.orders.repository import COLUMNS, order_of
+from orderhouse.orders.repository import COLUMNS, of_a_team_mate, order_of
 from orderhouse.orders.schemas import ListHistory, ListOrders, path_of
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.sql import Row, as_id, id_text
@@ -25,6 +25,8 @@ _SELECT = f"SELECT {', '.join(COLUMNS)} FROM orders"
 _LISTED = tuple(column for column in COLUMNS if column not in ("note", "fingerprint"))
 _SELECT_LISTED = f"SELECT {', '.join(_LISTED)} FROM orders"
 _NO_END = 2**31 - 1
+_MOST_MATES = 16
+"""Of how many people's orders a page is put together: who has more in their team reads all, and passes over some."""
 
 
 def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
@@ -43,7 +45,9 @@ def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
 def _visible(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
     found = reading.row(f"{_SELECT} WHERE id = :id", id=order_id)
     order = order_of(found) if found else None
-    return order if order and order.visible_to(caller) else None
+    if order and not order.visible_to(caller) and not of_a_team_mate(reading, order, caller):
+        return None
+    return order
 
 
 def history(reading: Reading, order_id: UUID, *, before: int = _NO_END, limit: int = SHOWN) -> list[dict[str, Any]]:
@@ -142,12 +146,15 @@ class Plan:
         return self.sort.startswith("-")
 
 
-def planned(wanted: ListOrders, caller: Principal) -> Plan:
-    """Return how to read a page of what is wanted and `caller` may see; FiltersDoNotCombine where no index fits."""
+def planned(wanted: ListOrders, caller: Principal, team: Sequence[str] = ()) -> Plan:
+    """Return how to read a page of what is wanted and `caller`, who has `team` beside them, may see.
+
+    FiltersDoNotCombine where no index fits.
+    """
     named = _named(wanted)
     _check(named, wanted)
-    own = _own(caller)
-    ranges = _ranges(named, own)
+    own = _own(caller, team, wanted.assigned_to)
+    ranges = _ranges(named, own if len(team) <= _MOST_MATES else [])
     narrow = [condition for one in named if one not in ranges for condition in one.where]
     if own and ranges is not own:
         narrow.append(" OR ".join(f"({_all(one.where)})" for one in own))
@@ -206,19 +213,33 @@ def _check(named: Sequence[Range], wanted: ListOrders) -> None:
         raise FiltersDoNotCombine("source says whose external_reference is meant: name that too.")
 
 
-def _own(caller: Principal) -> Sequence[Range]:
+def _own(caller: Principal, team: Sequence[str], assigned_to: str | None) -> Sequence[Range]:
     """Return the ranges of what `caller` alone may see; none for who sees everything."""
     if caller.role == "customer":
         mine = {"mine": caller.customer_id}
         return [Range("orders_customer", ("customer_id",), ("customer_id = :mine",), mine, short=True)]
     if caller.role == "clerk":
-        me = {"me": caller.subject}
-        return [
-            # What it is answerable for, and what it placed and somebody else is answerable for now.
-            Range("orders_owner", ("owner_id",), ("owner_id = :me",), me),
-            Range("orders_handed_over", ("placed_by",), ("placed_by = :me", "placed_by <> owner_id"), me),
-        ]
+        return _clerks(caller.subject, team, assigned_to)
     return []
+
+
+def _clerks(me: str, team: Sequence[str], assigned_to: str | None) -> Sequence[Range]:
+    """Return the ranges of what a clerk or somebody of their team is answerable for, and of what the clerk placed."""
+    if len(team) > _MOST_MATES:
+        where = ("owner_id IN :ours OR placed_by = :me AND owner_id IS NOT NULL",)
+        return [Range("orders_placed", (), where, {"me": me, "ours": [me, *team]})]
+    answerable = [
+        Range("orders_owner", ("owner_id",), (f"owner_id = :answerable_{n}",), {f"answerable_{n}": one})
+        for n, one in enumerate((me, *team))
+        if not team or assigned_to in (None, one)
+    ]
+    if team and assigned_to is not None and answerable:
+        return answerable
+    # What the clerk placed, and somebody else is answerable for now: of their team's they see all the same.
+    theirs = ("NOT (owner_id IN :team)",) if team else ()
+    handed_over = ("placed_by = :me", "placed_by <> owner_id", *theirs)
+    values = {"me": me, **({"team": list(team)} if team else {})}
+    return [*answerable, Range("orders_handed_over", ("placed_by",), handed_over, values)]
 
 
 def _ranges(named: Sequence[Range], own: Sequence[Range]) -> Sequence[Range]:
@@ -243,12 +264,14 @@ def _between(wanted: ListOrders) -> tuple[list[str], dict[str, object]]:
     return where, values
 
 
-def page(reading: Reading, wanted: ListOrders, caller: Principal) -> tuple[list[dict[str, Any]], str | None]:
+def page(
+    reading: Reading, wanted: ListOrders, caller: Principal, team: Sequence[str] = ()
+) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of orders as they are shown, and the cursor of the next; None on the last.
 
     Reads as planned, and counts nothing. No orders are made of the rows: that would cost twice what is asked for.
     """
-    plan = planned(wanted, caller)
+    plan = planned(wanted, caller, team)
     parts = [_part(one, plan) for one in plan.ranges]
     sql = parts[0]
     if len(parts) > 1:

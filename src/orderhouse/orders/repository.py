@@ -7,11 +7,12 @@ from operator import add, attrgetter, itemgetter
 from uuid import UUID
 
 from orderhouse.kernel.errors import Refusal
+from orderhouse.kernel.principal import Principal
 from orderhouse.orders import models
 from orderhouse.orders.errors import OrderChanged, ReferenceTaken
 from orderhouse.orders.models import CustomerCard, Order
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
-from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.database.transaction import Reading, Transaction
 
 REFUSALS: Mapping[str, type[Refusal]] = {
     "orders_reference": ReferenceTaken,
@@ -116,6 +117,27 @@ class OrderRepository:
                 version=card.version,
             )
 
+    def of_a_team_mate(self, order: Order, caller: Principal) -> bool:
+        """Whether somebody of `caller`'s team is answerable for `order`: asked only of what is not theirs."""
+        return of_a_team_mate(self._tx, order, caller)
+
+    def join(self, team: UUID, user: str) -> None:
+        """Note that somebody is in a team."""
+        self._tx.run(
+            "INSERT INTO team_members (team_id, user_id) VALUES (:team, :user) ON CONFLICT DO NOTHING",
+            team=team,
+            user=user,
+        )
+
+    def leave(self, user: str, team: UUID | None = None) -> None:
+        """Note that somebody is in a team no longer, or in none."""
+        of = "" if team is None else " AND team_id = :team"
+        self._tx.run(f"DELETE FROM team_members WHERE user_id = :user{of}", user=user, team=team)
+
+    def dissolve(self, team: UUID) -> None:
+        """Note that nobody is in a team any more."""
+        self._tx.run("DELETE FROM team_members WHERE team_id = :team", team=team)
+
     def set_active(self, customer: UUID, *, active: bool, version: int) -> None:
         """Note on a card whether the customer may place orders, unless a newer card is there."""
         self._tx.run(
@@ -125,6 +147,30 @@ class OrderRepository:
             active=active,
             version=version,
         )
+
+
+_TEAM = (
+    "FROM team_members AS mine JOIN team_members AS theirs ON theirs.team_id = mine.team_id WHERE mine.user_id = :me"
+)
+
+
+def of_a_team_mate(reading: Reading, order: Order, caller: Principal) -> bool:
+    """Whether `caller` is a clerk, and somebody who is answerable for `order` is in one of their teams."""
+    if caller.role != "clerk" or order.owner_id is None:
+        return False
+    return bool(
+        reading.row(f"SELECT 1 {_TEAM} AND theirs.user_id = :owner LIMIT 1", me=caller.subject, owner=order.owner_id)
+    )
+
+
+def team_mates(reading: Reading, caller: Principal) -> list[str]:
+    """Return who else is in the teams of `caller`; nobody for a role other than clerk, which sees by other rules."""
+    if caller.role != "clerk":
+        return []
+    found = reading.rows(
+        f"SELECT DISTINCT theirs.user_id {_TEAM} AND theirs.user_id <> :me ORDER BY theirs.user_id", me=caller.subject
+    )
+    return [row[0] for row in found]
 
 
 def _card(row: Row) -> CustomerCard:

@@ -23,6 +23,7 @@ from orderhouse.orders.errors import (
     ReferenceTaken,
 )
 from orderhouse.orders.models import Order
+from orderhouse.orders.repository import team_mates
 from orderhouse.orders.schemas import (
     Change,
     ChangeOrder,
@@ -69,8 +70,9 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
     async def list_orders(wanted: Annotated[ListOrders, Query()], caller: Asker) -> Answer:
         """List the orders you may see, a page at a time, latest first."""
         # A page that passes over what it does not show may take a while: it does so beside the event loop.
-        ask = database.scan if reads.planned(wanted, caller).narrow else database.read
-        found, following = await ask(reads.page, wanted, caller)
+        team = await database.read(team_mates, caller) if caller.role == "clerk" else []
+        ask = database.scan if reads.planned(wanted, caller, team).narrow else database.read
+        found, following = await ask(reads.page, wanted, caller, team)
         return json_answer(
             {
                 "items": found,

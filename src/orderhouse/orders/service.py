@@ -82,7 +82,7 @@ class OrderService:
         outcomes: list[Moved | Refusal] = []
         for a in asked:
             try:
-                before = _seen(held.get(a.wanted.order_id), a, a.wanted.version)
+                before = _seen(orders, held.get(a.wanted.order_id), a)
                 after = before.move(a.wanted.wanted.to, at=a.at)
             except Refusal as refusal:
                 outcomes.append(refusal)
@@ -105,7 +105,7 @@ class OrderService:
         changed: dict[UUID, Order] = {}
         for a in asked:
             try:
-                order = _seen(held.get(a.wanted.order_id), a, a.wanted.version)
+                order = _seen(orders, held.get(a.wanted.order_id), a)
                 facts = list(_changes(order, a))
             except Refusal as refusal:
                 outcomes.append(refusal)
@@ -172,10 +172,13 @@ def _already(asked: Asked[Wanted], before: Order) -> Refusal | None:
     return None if wanted.replace else DocumentChanged()
 
 
-def _seen(order: Order | None, asked: Asked[Move] | Asked[Change], version: int | None) -> Order:
+def _seen(orders: OrderRepository, order: Order | None, asked: Asked[Move] | Asked[Change]) -> Order:
     """Return `order` if the caller may know of it and saw its latest version."""
-    if order is None or not order.visible_to(asked.caller):
+    if order is None:
         raise OrderUnknown
+    if not order.visible_to(asked.caller) and not orders.of_a_team_mate(order, asked.caller):
+        raise OrderUnknown
+    version = asked.wanted.version
     if version is not None and version != order.version:
         raise OrderChanged(current=order.version)
     return order

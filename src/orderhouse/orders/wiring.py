@@ -11,6 +11,7 @@ from orderhouse.runtime.database.database import Database, Place, open_database
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.readers import DatabaseSink
 from orderhouse.runtime.registry import Kinds
+from orderhouse.users import contract as users
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -44,3 +45,7 @@ class Orders:
     def customer_reader(self) -> DatabaseSink:
         """Return what follows the customers' facts."""
         return DatabaseSink("customers", self.database, readers.keep_cards, kinds=Kinds("customers", FACT_KINDS))
+
+    def user_reader(self) -> DatabaseSink:
+        """Return what follows the users' facts."""
+        return DatabaseSink("users", self.database, readers.keep_teams, kinds=Kinds("users", users.FACT_KINDS))
