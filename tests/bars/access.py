@@ -103,6 +103,9 @@ DELETE /v1/auth/clients/{client_id}             +     403     403   403         
 POST   /oauth/introspection                     403   403     403   403         403     +       403      403
 GET    /v1/auth/revocations                     403   403     403   403         403     +       403      403
 
+GET    /v1/audit                                +     +       403   403         403     403     403      403
+POST   /v1/audit/refusals                       403   403     403   403         403     +       403      403
+
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
 
 GET    /v1/facts/{context}                      +     +       403   403         403     +       403      403

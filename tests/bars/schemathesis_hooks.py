@@ -17,7 +17,7 @@ from tests.bars import schemathesis_auth
 
 KNOWN: dict[str, str] = json.loads(os.environ["KNOWN_IDS"])
 REPORT = Path(os.environ["ANSWERS_REPORT"])
-FOR_SERVICES = ("/v1/people", "/v1/auth/revocations", "/oauth/introspection")
+FOR_SERVICES = ("/v1/people", "/v1/auth/revocations", "/oauth/introspection", "/v1/audit/refusals")
 _answers: Counter[str] = Counter()
 
 

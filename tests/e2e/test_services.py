@@ -114,8 +114,13 @@ def test_one_service_asks_the_other_and_both_know_the_request(town: Town) -> Non
     answer = town.ask(town.users, "PUT", f"/v1/people/{me}/verification", x_request_id="traced-7")
     assert answer.json()["customer_id"] == record["id"]
     for service in ("users", "customers"):
-        lines = [line for line in town.log_of(service) if line.get("request_id") == "traced-7"]
-        assert [line["event"] for line in lines if line["event"] == "request"] == ["request"]
+
+        def told(service: str = service) -> list[str]:
+            lines = [line for line in town.log_of(service) if line.get("request_id") == "traced-7"]
+            return [line["event"] for line in lines if line["event"] == "request"]
+
+        # A line is written when its answer is on its way already.
+        once_it_is(["request"], told, TOLD_WITHIN_S)
     (call,) = [line for line in town.log_of("users") if line["event"] == "call"]
     assert (call["neighbour"], call["outcome"], call["request_id"]) == ("customers", 200, "traced-7")
 
@@ -209,6 +214,31 @@ def test_what_auth_revoked_every_service_refuses_within_a_second(tmp_path: Path)
         signed_out = httpx2.delete(f"{town.auth.url}/v1/auth/session", headers=bearer)
         assert signed_out.status_code == 204
         once_it_is(401, heard, REVOKED_WITHIN_S)
+
+
+def test_what_a_service_refuses_is_in_the_audit_log_that_auth_keeps_also_after_auth_was_away(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        town = Town(tmp_path, stack)
+        port = servers.free_port()
+        there = town.started("customers-too", command="customers", ORDERHOUSE_AUTH_URL=f"http://127.0.0.1:{port}")
+        token = town.keys.issue("ada", "analyst", minutes=5)
+
+        def refused() -> str:
+            began = time.monotonic()
+            answer = httpx2.post(f"{there.url}/v1/customers", headers={"authorization": f"Bearer {token}"})
+            assert (answer.status_code, time.monotonic() - began < TOLD_WITHIN_S) == (403, True)
+            return str(answer.json()["request_id"])
+
+        while_away = [refused() for _ in range(3)]
+        town.auth_on(port)
+
+        def kept() -> list[str]:
+            found = town.ask(town.auth, "GET", "/v1/audit?actor=ada").json()["items"]
+            return [entry["request_id"] for entry in reversed(found)]
+
+        once_it_is(while_away, kept, BACK_WITHIN_S)
+        wanted = [*while_away, refused()]
+        once_it_is(wanted, kept, TOLD_WITHIN_S)
 
 
 def test_auth_alone_says_that_it_needs_users(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_role_changes_are_audited_with_before_and_after_and_by_whom(place:
         whom = new_id()
         await told(world, users.UserJoined, whom, role("clerk"))
         await told(world, users.UserRoleChanged, whom, role("manager"))
-        await told(world, users.RoleChanged, new_id())
+        await told(world, users.RoleChanged, new_id(), {"permissions": ["orders:read"], "before": ["orders:change"]})
         await told(world, users.TeamJoined, new_id(), {"user_id": str(whom)})
         rows = await world.rows("SELECT action, actor, request_id, before, after, user_id FROM audit ORDER BY id")
         assert [row[0] for row in rows] == ["user_joined", "role_changed", "role_redefined", "team_joined"]
@@ -87,6 +87,10 @@ async def test_role_changes_are_audited_with_before_and_after_and_by_whom(place:
         assert (changed[1], changed[2]) == ("boss", "request-9")
         assert orjson.loads(changed[3]) == {"role": "clerk"}
         assert orjson.loads(changed[4])["role"] == "manager"
+        assert (orjson.loads(rows[2][3]), orjson.loads(rows[2][4])["permissions"]) == (
+            {"permissions": ["orders:change"]},
+            ["orders:read"],
+        )
         assert rows[2][5] is None
         assert rows[3][5] is not None
 

@@ -14,6 +14,7 @@ from orderhouse.runtime import facts, once
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.errors import DatabaseBusy
 from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.refused import Recorder
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import ISSUER, KeyFolder, SigningKeys, Verifier
 from orderhouse.runtime.web import documents
@@ -48,13 +49,13 @@ def verifier_of(settings: Settings) -> Verifier:
     )
 
 
-def behind(fastapi: FastAPI, routers: Sequence[APIRouter], limits: Limits) -> Front:
-    """Return these routes behind the front door."""
+def behind(fastapi: FastAPI, routers: Sequence[APIRouter], limits: Limits, recorder: Recorder | None = None) -> Front:
+    """Return these routes behind the front door; `recorder` is told whom it refused what."""
     for router in routers:
         # Added as they are: an included router would be matched twice for every request.
         fastapi.router.routes.extend(router.routes)
     documents.describe(fastapi)
-    return Front(fastapi, limits)
+    return Front(fastapi, limits, recorder)
 
 
 def usable(database: Database) -> Callable[[], Awaitable[object]]:

@@ -19,6 +19,7 @@ from orderhouse.auth.wiring import Auth
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.dead_letters import DeadLetters
 from orderhouse.runtime.readers import Follower
+from orderhouse.runtime.refused import Recorder
 from orderhouse.runtime.revocations import follow
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.subscribers import Subscriber
@@ -49,6 +50,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
     )
 
     auth = signing_in.opened(settings, contexts.users.people(contexts.customers.directory))
+    recorder = Recorder(auth.keep_refused)
 
     def edge(database: Database | None = None) -> Edge:
         return Edge(verifier, limits, database)
@@ -60,7 +62,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
     ]
     followers = {one.name: one.follower for one in subscribers if one.follower}
     let_in = signing_in.FirstOwner(auth, settings, tell_password)
-    lifespan = _lifespan(contexts, analytics, auth, verifier, followers, settings, let_in)
+    lifespan = _lifespan(contexts, analytics, auth, verifier, followers, settings, let_in, recorder)
     fastapi = FastAPI(title=_TITLE, lifespan=lifespan, docs_url=None, redoc_url=None)
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
@@ -77,7 +79,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]
-    return behind(fastapi, routers, limits)
+    return behind(fastapi, routers, limits, recorder)
 
 
 def _checks(
@@ -100,6 +102,7 @@ def _lifespan(
     followers: dict[str, Follower],
     settings: Settings,
     let_in: signing_in.FirstOwner,
+    recorder: Recorder,
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -116,6 +119,7 @@ def _lifespan(
         tasks.append(asyncio.create_task(housekeeping, name="forget answers"))
         tasks.append(asyncio.create_task(follow(verifier.revocations, auth.revoked), name="revocations"))
         tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
+        tasks.append(asyncio.create_task(recorder.run(), name="refusals"))
         settle_down()
         try:
             yield

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from orderhouse.kernel.errors import Invalid, Unavailable
 from orderhouse.runtime import migrate as migrations
 from orderhouse.runtime.calls import Neighbour
 from orderhouse.runtime.database.database import Database
+from orderhouse.runtime.refused import Keep, Recorder, Refused
 from orderhouse.runtime.revocations import Revoked, Source, follow
 from orderhouse.runtime.settings import Settings, SettingsInvalid
 from orderhouse.runtime.tokens import SigningKeys, follow_keys
@@ -119,6 +120,8 @@ def app(name: str, settings: Settings) -> Front:
         if source := _revoked(service, settings):
             tasks.append(asyncio.create_task(follow(verifier.revocations, source), name="revocations"))
         tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
+        if recorder is not None:
+            tasks.append(asyncio.create_task(recorder.run(), name="refusals"))
         settle_down()
         try:
             yield
@@ -128,6 +131,7 @@ def app(name: str, settings: Settings) -> Front:
             await asyncio.gather(*tasks, return_exceptions=True)
             await (service.auth or service.database).close()
 
+    recorder = Recorder(keep) if (keep := _refused(service, settings)) else None
     fastapi = FastAPI(title=f"Orderhouse {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
     routers = [
         service.router,
@@ -135,7 +139,7 @@ def app(name: str, settings: Settings) -> Front:
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]
-    return behind(fastapi, routers, limits)
+    return behind(fastapi, routers, limits, recorder)
 
 
 def _revoked(service: Service, settings: Settings) -> Source | None:
@@ -150,6 +154,20 @@ def _revoked(service: Service, settings: Settings) -> Source | None:
         return await asyncio.to_thread(there, after)
 
     return asked
+
+
+def _refused(service: Service, settings: Settings) -> Keep | None:
+    """Return where the audit log is kept: here, or where auth is; None where nobody said where that is."""
+    if service.auth is not None:
+        return service.auth.keep_refused
+    if not settings.auth_url:
+        return None
+    there = signing_in.AuditLogThere(neighbour("auth", settings, settings.auth_url))
+
+    async def keep(refused: Sequence[Refused]) -> None:
+        await asyncio.to_thread(there, refused)
+
+    return keep
 
 
 def check(name: str) -> None:

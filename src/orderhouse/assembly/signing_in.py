@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import structlog
@@ -18,6 +18,7 @@ from orderhouse.kernel.events import Origin
 from orderhouse.runtime import private_files
 from orderhouse.runtime.calls import Neighbour, NeighbourUnavailable
 from orderhouse.runtime.once import Asked
+from orderhouse.runtime.refused import Refused
 from orderhouse.runtime.revocations import Revoked
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import KeyFolder
@@ -85,3 +86,19 @@ class RevokedThere:
         if told.status != 200:
             raise NeighbourUnavailable
         return [Revoked(**{**one, "id": UUID(one["id"])}) for one in told.body["items"]]
+
+
+class AuditLogThere:
+    """The audit log, as auth keeps it elsewhere."""
+
+    def __init__(self, neighbour: Neighbour) -> None:
+        """Tell `neighbour`, which serves auth."""
+        self._neighbour = neighbour
+
+    def __call__(self, refused: Sequence[Refused]) -> None:
+        """Have these refusals kept; NeighbourUnavailable."""
+        told = self._neighbour.call("POST", "/v1/audit/refusals", {"items": [one._asdict() for one in refused]})
+        if told.status == 422:
+            raise ValueError(told.body)
+        if told.status != 204:
+            raise NeighbourUnavailable

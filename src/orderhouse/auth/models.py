@@ -272,9 +272,12 @@ class AuditEntry(_Mapped):
 
     __tablename__ = "audit"
     __table_args__ = (
-        Index("audit_actor", "actor", "id"),
-        Index("audit_user", "user_id", "id"),
-        Index("audit_action", "action", "id"),
+        # It is read latest first: all of it, or what one did, what was done to one, what was done, and by one request.
+        Index("audit_at", "at", "id"),
+        Index("audit_actor", "actor", "at", "id"),
+        Index("audit_user", "user_id", "at", "id"),
+        Index("audit_action", "action", "at", "id"),
+        Index("audit_request", "request_id", "at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(Id, primary_key=True)

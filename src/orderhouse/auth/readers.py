@@ -43,7 +43,8 @@ def follow_users(tx: Transaction, facts: Sequence[Fact]) -> None:
             said = {"role": before} if before else {}
             auth.add(audited(asked, _ROLES[fact.name], user_id=fact.aggregate, before=said, after=fact.data))
         elif fact.name in _OTHERS:
-            auth.add(audited(asked, _OTHERS[fact.name], user_id=_whom(fact), after=_said(fact)))
+            was, now = _said(fact)
+            auth.add(audited(asked, _OTHERS[fact.name], user_id=_whom(fact), before=was, after=now))
         if fact.name in (users.UserRoleChanged.name, users.UserEmailVerified.name):
             # Whoever goes on with the session is told anew who it is.
             auth.add(revocation("subject", str(fact.aggregate), fact.at))
@@ -57,10 +58,15 @@ def _whom(fact: Fact) -> UUID | None:
     return UUID(str(fact.data["user_id"])) if "user_id" in fact.data else None
 
 
-def _said(fact: Fact) -> Mapping[str, object]:
+def _said(fact: Fact) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """Return what was so before and what is so after, as far as the fact tells it."""
     if fact.name.startswith("User"):
-        return fact.data
-    return {"team_id" if fact.name.startswith("Team") else "role_id": fact.aggregate, **fact.data}
+        return {}, fact.data
+    of = {"team_id" if fact.name.startswith("Team") else "role_id": fact.aggregate}
+    if fact.name == users.RoleChanged.name:
+        told = users.RoleChanged.read(fact)
+        return {"permissions": told.before}, {**of, "permissions": told.permissions}
+    return {}, {**of, **fact.data}
 
 
 def _end(auth: AuthRepository, asked: Asked[None], fact: Fact) -> None:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from orderhouse.auth.models import IDLE, SECOND
+from orderhouse.auth.schemas import ListAudit
+from orderhouse.kernel import pages
 from orderhouse.kernel.clock import Instant
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Reading
@@ -275,3 +277,46 @@ def _device(row: Row | None) -> DeviceRow | None:
     if row is None:
         return None
     return DeviceRow(row[0], row[1], row[2], row[3], as_id_or_none(row[4]), bool(row[5]), bool(row[6]))
+
+
+class AuditRow(NamedTuple):
+    """An entry of the audit log; `before` and `after` are JSON."""
+
+    id: UUID
+    at: Instant
+    action: str
+    actor: str
+    user_id: UUID | None
+    address: str
+    request_id: str
+    before: str
+    after: str
+
+
+def audit(reading: Reading, wanted: ListAudit, limit: int) -> tuple[list[AuditRow], str | None]:
+    """Return up to `limit` entries of the audit log, the latest first, and the cursor of those behind them."""
+    filters, values = [], dict[str, object]()
+    for name in ("action", "actor", "user_id", "request_id"):
+        if (value := getattr(wanted, name)) is not None:
+            filters.append(f"{name} = :{name}")
+            values[name] = value
+    for name, condition in (("since", "at >= :since"), ("until", "at < :until")):
+        if (value := getattr(wanted, name)) is not None:
+            filters.append(condition)
+            values[name] = value
+    if wanted.cursor is not None:
+        filters.append("(at, id) < (:behind_at, :behind_id)")
+        values["behind_at"], values["behind_id"] = pages.key_of("audit", wanted.cursor, int, UUID)
+    where = f" WHERE {' AND '.join(filters)}" if filters else ""
+    found = reading.rows(
+        f"SELECT {', '.join(AuditRow._fields)} FROM audit{where} ORDER BY at DESC, id DESC LIMIT :limit",
+        **values,
+        limit=limit + 1,
+    )
+    entries = [_audit_row(row) for row in found[:limit]]
+    return entries, pages.cursor_of("audit", entries[-1].at, entries[-1].id) if len(found) > limit else None
+
+
+def _audit_row(row: Row) -> AuditRow:
+    entry_id, at, action, actor, user_id, *rest = row
+    return AuditRow(as_id(entry_id), at, action, actor, as_id_or_none(user_id), *rest)

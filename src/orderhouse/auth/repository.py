@@ -155,6 +155,10 @@ class AuthRepository:
         said = self._session.scalars(wanted.order_by(AuditEntry.id.desc()).limit(1)).one_or_none()
         return str(orjson.loads(said).get("role", "")) if said else ""
 
+    def audited(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of these entries the audit log has."""
+        return set(self._session.scalars(select(AuditEntry.id).where(AuditEntry.id.in_(ids))))
+
     def drop_proofs(self, user_id: UUID) -> None:
         """Forget everything somebody can prove who they are by."""
         self.drop_factor(user_id)

@@ -9,7 +9,7 @@ from orderhouse.auth.passwords import LONGEST, SHORTEST
 from orderhouse.kernel.email import Email
 from orderhouse.kernel.pages import LARGEST_PAGE, USUAL_PAGE, Cursor
 from orderhouse.kernel.principal import PERMISSIONS
-from orderhouse.kernel.text import InstantText, Name
+from orderhouse.kernel.text import InstantText, Line, Name, QueryInstant
 
 AUTH = "/v1/auth"
 REGISTRATIONS = f"{AUTH}/registrations"
@@ -36,6 +36,12 @@ CODE_GRANT, CREDENTIALS_GRANT, REFRESH_GRANT = "authorization_code", "client_cre
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 IDENTITY = frozenset({"openid", "profile", "email"})
 """What a client asks for that wants to know who somebody is."""
+REFUSALS = f"{AUDIT}/refusals"
+
+LARGEST_EXPORT = 10_000
+
+# As far as every reader of JSON counts exactly: in microseconds, the year 2255.
+LATEST = 2**53 - 1
 
 ID = "0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e"
 
@@ -423,12 +429,14 @@ class ListAudit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     action: str | None = Field(None, max_length=60, pattern=r"^[a-z_.]+$", description="What was done.")
-    actor: str | None = Field(None, max_length=128, description="Who did it.")
+    actor: Line | None = Field(None, max_length=128, description="Who did it.")
     user_id: UUID | None = Field(None, description="To whom it was done.")
-    request_id: str | None = Field(None, max_length=128, description="By which request.")
-    since: int | None = Field(None, ge=0, lt=2**63, description="From this instant on, in microseconds since 1970.")
-    until: int | None = Field(None, ge=0, lt=2**63, description="Before this instant, in microseconds since 1970.")
-    format: Literal["json", "csv", "ndjson"] = Field("json", description="A page, or an export of up to 10,000.")
+    request_id: Line | None = Field(None, max_length=128, description="By which request.")
+    since: QueryInstant | None = Field(None, description="The first instant.")
+    until: QueryInstant | None = Field(None, description="The first instant not in it any more.")
+    format: Literal["json", "csv", "ndjson"] = Field(
+        "json", description=f"A page, or an export of up to {LARGEST_EXPORT}: `Link` leads on."
+    )
     limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
     cursor: Cursor | None = None
 
@@ -439,17 +447,36 @@ class AuditEntryOut(_Schema):
     id: IdOut
     at: InstantText
     action: str = Field(examples=["signed_in"])
-    actor: str
-    user_id: IdOut | None
-    address: str
-    request_id: str
-    before: dict[str, object]
-    after: dict[str, object]
+    actor: str = Field(examples=[ID], description="Who did it, or was refused it.")
+    user_id: IdOut | None = Field(description="To whom it was done, where it was done to somebody.")
+    address: str = Field(examples=["192.0.2.7"], description="Where it was asked from; empty where nobody asked.")
+    request_id: str = Field(examples=[ID], description="By which request; empty where it was none.")
+    before: dict[str, object] = Field(examples=[{"role": "clerk"}])
+    after: dict[str, object] = Field(examples=[{"role": "manager"}])
 
 
 class AuditPage(_Schema):
     """A page of the audit log, the latest first."""
 
     items: list[AuditEntryOut]
-    next: str | None
-    links: dict[str, str]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+    links: dict[str, str] = Field(examples=[{"self": "/v1/audit?limit=50"}])
+
+
+class RefusedIn(_Schema):
+    """That a neighbour refused somebody something, because of who they are."""
+
+    id: Annotated[UUID, Field(strict=False)] = Field(description="The same again changes nothing.", examples=[ID])
+    at: int = Field(ge=0, le=LATEST, description="Microseconds since 1970.", examples=[1_790_000_000_000_000])
+    actor: Line = Field(max_length=128, examples=[ID])
+    address: Line = Field(max_length=64, examples=["192.0.2.7"])
+    operation: Line = Field(max_length=200, examples=["PATCH /v1/users/{user_id}"])
+    path: Line = Field(max_length=600, examples=[f"/v1/users/{ID}"])
+    code: Line = Field(max_length=60, examples=["permission_missing"])
+    request_id: Line = Field(max_length=128, examples=[ID])
+
+
+class RefusedMany(_Schema):
+    """What a neighbour refused, together where it was much."""
+
+    items: Annotated[list[RefusedIn], Field(min_length=1, max_length=200)]

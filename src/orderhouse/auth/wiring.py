@@ -15,6 +15,7 @@ from orderhouse.auth.service.access_tokens import AccessTokens
 from orderhouse.auth.service.accounts import AccountService
 from orderhouse.auth.service.api_keys import ApiKeyService
 from orderhouse.auth.service.attempts import AttemptsService
+from orderhouse.auth.service.audit import AuditService
 from orderhouse.auth.service.clients import ClientService
 from orderhouse.auth.service.grants import GrantService
 from orderhouse.auth.service.second_factors import SecondFactorService
@@ -23,11 +24,15 @@ from orderhouse.auth.service.sign_ins import SignInService
 from orderhouse.auth.service.tokens import TokenService
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Instant
+from orderhouse.kernel.events import Origin
+from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.blocking import BlockingDatabase, Bridge
 from orderhouse.runtime.database.database import Database, Place, open_database
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.migrate import Schema
+from orderhouse.runtime.once import Asked
 from orderhouse.runtime.readers import DatabaseSink
+from orderhouse.runtime.refused import Refused
 from orderhouse.runtime.registry import Kinds
 from orderhouse.runtime.revocations import Revoked
 from orderhouse.runtime.tokens import ISSUER, SigningKeys, Verifier
@@ -39,6 +44,8 @@ if TYPE_CHECKING:
     from orderhouse.runtime.web.fastapi_edge import Edge
 
 SCHEMA = Schema("auth", models.tables)
+
+_EDGE = Principal("edge", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,11 @@ class Auth:
         """Forget what has expired, a few at a time."""
         while await self.database.write(_forget_some, clock.now()):
             pass
+
+    async def keep_refused(self, refused: Sequence[Refused]) -> None:
+        """Keep in the audit log what the edge refused."""
+        asked = Asked(refused, _EDGE, clock.now(), Origin(_EDGE.subject))
+        await self.database.write(AuditService().keep_refused, asked)
 
     async def revoked(self, after: UUID | None) -> Iterable[Revoked]:
         """Return what was revoked after an id, and a few seconds before it: what verifiers follow."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from orderhouse.customers.contract import CustomerCard
+from orderhouse.customers.errors import CustomerNotFound
 from orderhouse.customers.models import CustomerState
 from orderhouse.customers.schemas import ListCustomers
 from orderhouse.kernel import pages
@@ -30,9 +31,9 @@ class Page(NamedTuple):
 
 
 def one(reading: Reading, customer_id: UUID, caller: Principal) -> CustomerState | None:
-    """Return a customer; None when there is none that `caller` may know of."""
+    """Return a customer; None when there is none, CustomerNotFound when it is not `caller`'s to know of."""
     if caller.role == "customer" and caller.customer_id != customer_id:
-        return None
+        raise CustomerNotFound.of_anothers()
     found = reading.row(f"SELECT {_STATE} FROM customers WHERE id = :id", id=customer_id)
     return _state(found) if found else None
 

@@ -123,8 +123,10 @@ class CustomerService:
 
 def _seen(customer: Customer | None, asked: Asked[V]) -> Customer:
     """Return `customer` if the caller may know of it and saw its latest version."""
-    if customer is None or not customer.visible_to(asked.caller):
+    if customer is None:
         raise CustomerNotFound
+    if not customer.visible_to(asked.caller):
+        raise CustomerNotFound.of_anothers()
     if asked.wanted.version not in (None, customer.version):
         raise CustomerMovedOn(current=customer.version)
     return customer

@@ -5,7 +5,7 @@ results (one of many may be refused) and edges turn them into RFC 9457 problems 
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Refusal(Exception):
@@ -13,11 +13,21 @@ class Refusal(Exception):
 
     code: ClassVar[str]
 
+    because_of_caller = False
+    """Whether another caller might not have been refused: the audit log is told, and the caller hears no difference."""
+
     def __init__(self, detail: str = "", **more: object) -> None:
         """Tell the caller `detail`, and `more` as further members of the problem."""
         super().__init__(detail)
         self.detail = detail
         self.more: Mapping[str, object] = more
+
+    @classmethod
+    def of_anothers(cls, detail: str = "", **more: object) -> Self:
+        """Return this refusal of what may be there, and is not the caller's."""
+        refusal = cls(detail, **more)
+        refusal.because_of_caller = True
+        return refusal
 
     @property
     def title(self) -> str:
@@ -35,6 +45,7 @@ class Forbidden(Refusal):
     """You may not do this."""
 
     code = "forbidden"
+    because_of_caller = True
 
 
 class NotFound(Refusal):

@@ -32,6 +32,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "auth:follow": frozenset({"service"}),
     "account:use": frozenset({"owner", "manager", "clerk", "analyst", "customer"}),
     "audit:read": frozenset({"owner", "manager"}),
+    "audit:append": frozenset({"service"}),
     "clients:write": frozenset({"owner"}),
 }
 """Each permission and the roles that hold it. What a role sees of its own only is decided where the thing lives."""

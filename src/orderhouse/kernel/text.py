@@ -4,9 +4,9 @@ import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from orderhouse.kernel.clock import from_text
+from orderhouse.kernel.clock import as_text, from_text
 
 # A pattern is looked for without asking Python, and with one pydantic takes no lone surrogate, which is half a
 # character that no database keeps.
@@ -60,6 +60,7 @@ def _instant(value: object) -> object:
 QueryInstant = Annotated[
     int,
     BeforeValidator(_instant),
+    PlainSerializer(as_text, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T00:00:00Z"]}),
 ]
 """An instant in a query: RFC 3339 on the wire, microseconds inside."""

@@ -10,7 +10,7 @@ from orderhouse.kernel import clock, money
 from orderhouse.kernel.pages import cursor_of, key_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders.contract import Kind
-from orderhouse.orders.errors import FiltersDoNotCombine
+from orderhouse.orders.errors import FiltersDoNotCombine, OrderUnknown
 from orderhouse.orders.models import Order, OrderLine, moves_of
 from orderhouse.orders.repository import COLUMNS, of_a_team_mate, order_of
 from orderhouse.orders.schemas import ListHistory, ListOrders, path_of
@@ -30,7 +30,7 @@ _MOST_MATES = 16
 
 
 def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
-    """Return an order with its lines; None when there is none that `caller` may know of."""
+    """Return an order with its lines; None when there is none, OrderUnknown when it is not `caller`'s to know of."""
     order = _visible(reading, order_id, caller)
     if order is None:
         return None
@@ -46,7 +46,7 @@ def _visible(reading: Reading, order_id: UUID, caller: Principal) -> Order | Non
     found = reading.row(f"{_SELECT} WHERE id = :id", id=order_id)
     order = order_of(found) if found else None
     if order and not order.visible_to(caller) and not of_a_team_mate(reading, order, caller):
-        return None
+        raise OrderUnknown.of_anothers()
     return order
 
 
@@ -75,7 +75,7 @@ def history(reading: Reading, order_id: UUID, *, before: int = _NO_END, limit: i
 
 
 def whole(reading: Reading, order_id: UUID, caller: Principal) -> tuple[Order, list[dict[str, Any]]] | None:
-    """Return an order with its lines and its latest history, in order; None when `caller` may know of none."""
+    """Return an order with its lines and its latest history, in order; None and OrderUnknown as `one`."""
     order = one(reading, order_id, caller)
     return (order, history(reading, order_id)[::-1]) if order else None
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from orderhouse.kernel import money
-from orderhouse.kernel.clock import Instant, from_text
+from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.pages import LARGEST_PAGE, USUAL_PAGE, Cursor
-from orderhouse.kernel.text import Line, Lines
+from orderhouse.kernel.text import Line, Lines, QueryInstant
 from orderhouse.orders.contract import Kind, Status
 
 ID = "0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e"
@@ -243,22 +243,6 @@ class TransitionOut(_Schema):
     at: InstantText
     version: int
     links: dict[str, Any]
-
-
-def _instant(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("must be an instant in RFC 3339")  # noqa: TRY004 - pydantic tells ValueErrors
-    try:
-        return from_text(value.replace(" ", "+"))
-    except ValueError:
-        raise ValueError("must be an instant in RFC 3339, such as 2026-11-20T09:30:00Z") from None
-
-
-QueryInstant = Annotated[
-    int,
-    BeforeValidator(_instant),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T00:00:00Z"]}),
-]
 
 
 class ListHistory(BaseModel):

@@ -57,7 +57,9 @@ class OrderService:
         country = None
         if isinstance(wanted, PlaceOrder):
             card = cards.get(wanted.customer_id)
-            if card is None or (caller.role == "customer" and caller.customer_id != wanted.customer_id):
+            if caller.role == "customer" and caller.customer_id != wanted.customer_id:
+                return CustomerUnknown.of_anothers(customer_id=wanted.customer_id)
+            if card is None:
                 return CustomerUnknown(customer_id=wanted.customer_id)
             if not card.active:
                 return CustomerInactive()
@@ -177,7 +179,7 @@ def _seen(orders: OrderRepository, order: Order | None, asked: Asked[Move] | Ask
     if order is None:
         raise OrderUnknown
     if not order.visible_to(asked.caller) and not orders.of_a_team_mate(order, asked.caller):
-        raise OrderUnknown
+        raise OrderUnknown.of_anothers()
     version = asked.wanted.version
     if version is not None and version != order.version:
         raise OrderChanged(current=order.version)

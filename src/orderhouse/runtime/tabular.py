@@ -38,11 +38,15 @@ def write_csv(file: Path, columns: Sequence[Column], rows: Table) -> int:
         for row in rows:
             cells = list(row)
             for n in texts:
-                if cells[n] and cells[n].startswith(_LIVE):
-                    cells[n] = f"'{cells[n]}"
+                cells[n] = inert(cells[n]) if cells[n] else cells[n]
             writer.writerow(cells)
             count += 1
     return count
+
+
+def inert(text: str) -> str:
+    """Return `text` as a cell that no spreadsheet runs."""
+    return f"'{text}" if text.startswith(_LIVE) else text
 
 
 def write_json_lines(file: Path, things: Iterable[object]) -> int:

@@ -90,6 +90,15 @@ class _WithMember(UsersFact):
         return {"user_id": self.user_id}
 
 
+@dataclass(frozen=True, slots=True)
+class _WithPermissions(UsersFact):
+    permissions: list[str]
+    """All that whoever has the role may do from now on."""
+
+    def _data(self) -> Mapping[str, object]:
+        return {"permissions": self.permissions}
+
+
 class UserInvited(_WithRole):
     """Somebody was invited, and may do nothing before joining. Told once, first of all."""
 
@@ -168,16 +177,23 @@ class TeamRemoved(UsersFact):
     name: ClassVar[str] = "TeamRemoved"
 
 
-class RoleAdded(UsersFact):
+class RoleAdded(_WithPermissions):
     """A custom role was added. Told once per role, first of all."""
 
     name: ClassVar[str] = "RoleAdded"
 
 
-class RoleChanged(UsersFact):
-    """Whoever has this custom role may do something else from now on."""
+@dataclass(frozen=True, slots=True)
+class RoleChanged(_WithPermissions):
+    """Whoever has this custom role may do something else from now on, or it is described otherwise."""
 
     name: ClassVar[str] = "RoleChanged"
+
+    before: list[str]
+    """All that they could do before."""
+
+    def _data(self) -> Mapping[str, object]:
+        return {"permissions": self.permissions, "before": self.before}
 
 
 class RoleRemoved(UsersFact):
@@ -217,6 +233,18 @@ class RoleData(FactData):
     customer_id: Annotated[str | None, Field(json_schema_extra={"format": "uuid"})]
 
 
+class PermissionsData(FactData):
+    """All that whoever has a custom role may do."""
+
+    permissions: list[str]
+
+
+class ChangedPermissionsData(PermissionsData):
+    """The same after a change, and before it."""
+
+    before: list[str]
+
+
 class MemberData(FactData):
     """Who is in a team, or no longer."""
 
@@ -226,6 +254,8 @@ class MemberData(FactData):
 def _data_of(fact: type[UsersFact]) -> type[FactData]:
     if issubclass(fact, _WithRole):
         return RoleData
+    if issubclass(fact, _WithPermissions):
+        return ChangedPermissionsData if issubclass(fact, RoleChanged) else PermissionsData
     return MemberData if issubclass(fact, _WithMember) else NoData
 
 

@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from orderhouse.auth.routes import accounts, api_keys, clients, oauth, second_factors, sessions, tokens
+from orderhouse.auth.routes import accounts, api_keys, audit, clients, oauth, second_factors, sessions, tokens
 from orderhouse.auth.routes.provider import Provider
 from orderhouse.auth.service.accounts import AccountService
 from orderhouse.auth.service.api_keys import ApiKeyService
+from orderhouse.auth.service.audit import AuditService
 from orderhouse.auth.service.clients import ClientService
 from orderhouse.auth.service.grants import GrantService
 from orderhouse.auth.service.second_factors import SecondFactorService
@@ -36,5 +37,6 @@ def create_app(
             api_keys.blueprint(api_key),
             clients.blueprint(client),
             oauth.blueprint(Provider(client, grant, session), sign_in),
+            audit.blueprint(AuditService()),
         ],
     )

@@ -84,15 +84,17 @@ def needs(
     key: bool | None = None,
     match: bool | None = None,
     unless: bool = False,
+    exports: dict[str, Any] | None = None,
 ) -> Callable[[View[P]], Callable[P, Response]]:
     """Declare the permission a view needs, what it may refuse, what it takes and what it answers.
 
     `key` and `match` say whether an Idempotency-Key and If-Match are required; None that none is taken. A view with a
-    key writes through `once`.
+    key writes through `once`. `exports` are the media types it answers in besides.
     """
     declared = _with_form(fastapi_edge.needs(permission, *refuses, key=bool(key)), form)
     taken = _takes(body, query, caller=True, key=key, match=match, unless=unless)
-    return _declare(_Declared(taken, {**declared, **_answers(answers, status, unless=unless)}, form is not None))
+    more = {**declared, **_answers(answers, status, unless=unless, exports=exports)}
+    return _declare(_Declared(taken, more, form is not None))
 
 
 def open_to_all(
@@ -144,9 +146,13 @@ def _takes(
     return {name: hint for name, hint in hints.items() if hint is not None}
 
 
-def _answers(answers: Any, status: int, *, unless: bool = False) -> dict[str, Any]:
-    unchanged = {304: {"description": "It is still what you have."}}
-    return {"response_model": answers, "status_code": status, "responses": unchanged if unless else {}}
+def _answers(
+    answers: Any, status: int, *, unless: bool = False, exports: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    responses: dict[int, dict[str, Any]] = {304: {"description": "It is still what you have."}} if unless else {}
+    if exports:
+        responses[status] = {"content": exports}
+    return {"response_model": answers, "status_code": status, "responses": responses}
 
 
 def _declare(declared: _Declared) -> Callable[[View[P]], Callable[P, Response]]:
@@ -258,6 +264,12 @@ def read(question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs
     """Return the answer of a question that takes a millisecond or less."""
     now = _now()
     return now.bridge(now.database.read(question, *args, **kwargs))
+
+
+def scan(question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return the answer of a longer question, which holds up no short one."""
+    now = _now()
+    return now.bridge(now.database.scan(question, *args, **kwargs))
 
 
 @dataclass(frozen=True, slots=True)

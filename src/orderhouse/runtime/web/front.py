@@ -16,9 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime import telemetry
+from orderhouse.runtime.refused import Recorder, Refused
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.fastapi_edge import HouseRoute, send_refusal
 from orderhouse.runtime.web.refusals import (
@@ -32,14 +34,18 @@ from orderhouse.runtime.web.refusals import (
 
 log = structlog.get_logger("orderhouse.requests")
 
+_LONGEST_PATH = 512
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:-]{1,128}")
 
 
 class Front:
     """Runs an app behind the front door."""
 
-    def __init__(self, app: FastAPI, limits: Limits) -> None:
-        """Run `app`: its router is called directly, for everything its middleware would do is done here."""
+    def __init__(self, app: FastAPI, limits: Limits, recorder: Recorder | None = None) -> None:
+        """Run `app`: its router is called directly, for everything its middleware would do is done here.
+
+        `recorder` is told of callers who are known and were refused something because of who they are.
+        """
         app.router.redirect_slashes = False  # One address a thing; and a redirect would trust the caller's Host.
         self._app = app
         self._direct = {
@@ -49,6 +55,7 @@ class Front:
             for method in route.methods or ()
         }
         self._limits = limits
+        self._recorder = recorder
 
     def openapi(self) -> dict[str, Any]:
         """Return the document of everything behind this door."""
@@ -100,7 +107,7 @@ class Front:
         try:
             await self._served(asked, receive, watched)
         except Refusal as refusal:
-            _explained(refusal)
+            await self._explained(refusal, asked)
             await send_refusal(watched, asked, refusal)
         except HTTPException as error:
             await self._told(error, asked, watched)
@@ -129,6 +136,13 @@ class Front:
         scope["app"] = self._app
         await self._app.router(scope, receive, send)
 
+    async def _explained(self, refusal: Refusal, scope: Scope) -> None:
+        """Tell the operator why something is gone, and the audit log who was refused; the caller hears no more."""
+        if isinstance(refusal, Unavailable) and refusal.__cause__ is not None:
+            log.warning("unavailable", refused=refusal.code, error=repr(refusal.__cause__))
+        if refusal.because_of_caller and self._recorder is not None and "subject" in scope["state"]:
+            await self._recorder(_refused(scope, refusal))
+
     async def _told(self, error: HTTPException, scope: Scope, send: Send) -> None:
         if error.status_code == 405:
             await send_refusal(send, scope, MethodNotAllowed(), (b"allow", self._allowed(scope, error).encode()))
@@ -154,10 +168,18 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     return str(new_id())
 
 
-def _explained(refusal: Refusal) -> None:
-    """Tell the operator why something is gone; the caller hears only that it is."""
-    if isinstance(refusal, Unavailable) and refusal.__cause__ is not None:
-        log.warning("unavailable", refused=refusal.code, error=repr(refusal.__cause__))
+def _refused(scope: Scope, refusal: Refusal) -> Refused:
+    state, client = scope["state"], scope.get("client")
+    return Refused(
+        new_id(),
+        clock.now(),
+        state["subject"],
+        client[0] if client else "",
+        f"{scope['method']} {getattr(scope.get('route'), 'path', 'unknown')}",
+        scope["raw_path"].decode("ascii", "backslashreplace")[:_LONGEST_PATH],
+        refusal.code,
+        state["request_id"],
+    )
 
 
 def _logged(method: str, scope: Scope, told: dict[str, Any], began: float) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 def of_page(path: str, wanted: BaseModel, following: str | None) -> dict[str, str]:
     """Return the links of the page of `path` that is `wanted`: itself, and the next one at cursor `following`."""
-    asked = wanted.model_dump(exclude_unset=True)
+    asked = wanted.model_dump(mode="json", exclude_unset=True)
     links = {"self": _address(path, asked)}
     if following:
         rest = {name: asked[name] for name in asked if name != "offset"}

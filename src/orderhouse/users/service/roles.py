@@ -23,16 +23,18 @@ class RoleService:
         check_within(asked.caller, asked.wanted.permissions)
         role = CustomRole.of(asked.wanted, at=asked.at)
         UserRepository(tx).add(role)
-        tx.tell([RoleAdded(role.id, role.version).told(asked.at, asked.origin)])
+        tx.tell([RoleAdded(role.id, role.version, sorted(role.permissions)).told(asked.at, asked.origin)])
         return role.state
 
     @one_by_one
     def change(self, tx: Transaction, asked: Asked[CustomRoleChange]) -> RoleState:
         """Change what a custom role allows to all who have it."""
         role = check_seen(_found(UserRepository(tx).held(CustomRole, asked.wanted.id)), asked.wanted.version)
-        check_within(asked.caller, role.permissions | set(asked.wanted.wanted.permissions))
+        before = role.permissions
+        check_within(asked.caller, before | set(asked.wanted.wanted.permissions))
         if role.change(asked.wanted.wanted, at=asked.at):
-            tx.tell([RoleChanged(role.id, role.version).told(asked.at, asked.origin)])
+            changed = RoleChanged(role.id, role.version, sorted(role.permissions), sorted(before))
+            tx.tell([changed.told(asked.at, asked.origin)])
         return role.state
 
     @one_by_one

@@ -50,9 +50,11 @@ def upgrade() -> None:
         sa.Column("after", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("audit_action", "audit", ["action", "id"])
-    op.create_index("audit_actor", "audit", ["actor", "id"])
-    op.create_index("audit_user", "audit", ["user_id", "id"])
+    op.create_index("audit_action", "audit", ["action", "at", "id"])
+    op.create_index("audit_actor", "audit", ["actor", "at", "id"])
+    op.create_index("audit_at", "audit", ["at", "id"])
+    op.create_index("audit_request", "audit", ["request_id", "at", "id"])
+    op.create_index("audit_user", "audit", ["user_id", "at", "id"])
     op.create_table(
         "credentials",
         sa.Column("user_id", Id, nullable=False),
@@ -220,9 +222,15 @@ _TABLES = (
 
 _STAYS = {
     "sqlite": [
-        f"CREATE TRIGGER audit_stays_{what.lower()} BEFORE {what} ON audit "
-        "BEGIN SELECT RAISE(ABORT, 'what was audited stays as it is'); END"
-        for what in ("UPDATE", "DELETE")
+        *(
+            f"CREATE TRIGGER audit_stays_{what.lower()} BEFORE {what} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'what was audited stays as it is'); END"
+            for what in ("UPDATE", "DELETE")
+        ),
+        # INSERT OR REPLACE deletes without asking the trigger of deleting.
+        "CREATE TRIGGER audit_stays_insert BEFORE INSERT ON audit "
+        "WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
+        "BEGIN SELECT RAISE(ABORT, 'what was audited stays as it is'); END",
     ],
     "postgresql": [
         "CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS "
