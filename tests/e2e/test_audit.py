@@ -66,6 +66,19 @@ def test_a_customer_who_asks_for_another_is_in_the_log(house: House) -> None:
     assert [entry["after"]["code"] for entry in audited(house, actor=who)] == ["customer_unknown", "customer_not_found"]
 
 
+def test_who_asks_for_anothers_job_is_in_the_log(house: House) -> None:
+    hers, theirs = f"ada-{uuid4()}", f"eve-{uuid4()}"
+    asked = house("POST", "/v1/jobs", {"kind": "ping"}, token=house.token("clerk", hers))
+    assert asked.status_code == 202, asked.text
+    job = asked.json()["id"]
+    heard = [
+        house("GET", f"/v1/jobs/{job}", token=house.token("clerk", theirs)),
+        house("POST", f"/v1/jobs/{job}/cancellation", token=house.token("clerk", theirs)),
+    ]
+    assert {answer.status_code for answer in heard} == {404}
+    assert [entry["after"]["code"] for entry in audited(house, actor=theirs)] == ["job_not_found"] * 2
+
+
 def test_a_strangers_refusal_is_in_the_log_of_requests_alone(house: House) -> None:
     request = str(uuid4())
     headers = {"x-request-id": request, "authorization": "Bearer nonsense"}

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from orderhouse.jobs.errors import JobNotFound
 from orderhouse.jobs.models.files import FILE_COLUMNS, FileState
 from orderhouse.jobs.models.jobs import COLUMNS, JobState
 from orderhouse.jobs.schemas import ListJobs
@@ -24,10 +25,12 @@ class Page(NamedTuple):
 
 
 def one(reading: Reading, job_id: UUID, caller: Principal) -> JobState | None:
-    """Return a job; None when there is none that `caller` may know of."""
+    """Return a job; None when there is none, JobNotFound when it is not `caller`'s to know of."""
     found = reading.row(f"SELECT {_ALL} FROM jobs WHERE id = :id", id=job_id)
     job = JobState.of(found) if found else None
-    return job if job is not None and job.visible_to(caller) else None
+    if job is not None and not job.visible_to(caller):
+        raise JobNotFound.of_anothers()
+    return job
 
 
 def page(reading: Reading, wanted: ListJobs, caller: Principal) -> Page:

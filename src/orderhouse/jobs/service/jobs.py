@@ -109,6 +109,8 @@ class JobService:
 
 
 def _seen(job: JobState | None, caller: Principal) -> JobState:
-    if job is None or not job.visible_to(caller):
+    if job is None:
         raise JobNotFound
+    if not job.visible_to(caller):
+        raise JobNotFound.of_anothers()
     return job
