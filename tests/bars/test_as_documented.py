@@ -57,6 +57,9 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "task_id": added(served, "/v1/tasks", {"title": "Call Ada"}, token),
             "invitation_id": added(served, "/v1/invitations", ada | {"email": "new@example.com"}, token),
         }
+        of_task = f"/v1/tasks/{known['task_id']}"
+        known["comment_id"] = added(served, f"{of_task}/comments", {"text": "Nobody there."}, token)
+        known["item_id"] = added(served, f"{of_task}/checklist", {"text": "Call"}, token)
         report = tmp_path / "answers.json"
         (tmp_path / "data" / "mail").mkdir(exist_ok=True)
         environment = {

@@ -99,6 +99,8 @@ MADE: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
             "scope": ["openid"],
         },
     ),
+    "comment_id": ("/v1/tasks/{task_id}/comments", lambda: {"text": "Nobody there."}),
+    "item_id": ("/v1/tasks/{task_id}/checklist", lambda: {"text": "Call"}),
     "invitation_id": ("/v1/invitations", lambda: {"email": _fresh(), "name": "I", "role": "clerk"}),
     "file_id": ("/v1/files", lambda: {"name": "orders.csv"}),
     "job_id": ("/v1/jobs", lambda: {"kind": "ping", "delay_s": 3600}),
@@ -211,7 +213,7 @@ class World:
 
     async def made(self, path: str, body: dict[str, Any], by: dict[str, str] | None = None) -> str:
         headers = {**(by or self.owner), "Idempotency-Key": str(new_id())}
-        answer = await self.client.post(path, json=body, headers=headers)
+        answer = await self.client.post(path.format_map(self.ids), json=body, headers=headers)
         assert answer.status_code in (201, 202), answer.text
         return str(answer.json()["id"])
 

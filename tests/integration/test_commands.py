@@ -136,6 +136,7 @@ def test_a_forgotten_column_is_one_command(folder: Path, monkeypatch: pytest.Mon
     import sqlalchemy as sa
 
     from orderhouse.orders import models
+    from orderhouse.runtime.database.tables import Id
     from orderhouse.runtime.migrate import Schema
 
     history = tmp_path / "migrations"
@@ -143,15 +144,17 @@ def test_a_forgotten_column_is_one_command(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Schema, "history", property(lambda self: history))
     monkeypatch.setattr(places, "SCHEMAS", {"orders": places.SCHEMAS["orders"]})
     assert run("migrate").exit_code == 0
-    forgotten = sa.Column("channel", sa.Text)
-    models.orders.append_column(forgotten)
+    forgotten = [sa.Column("channel", sa.Text), sa.Column("channel_id", Id)]
+    for column in forgotten:
+        models.orders.append_column(column)
     try:
         assert run("revise", "orders", "the sales channel").exit_code == 0
         written = max((history / "versions").glob("[0-9]*.py")).read_text()
         assert "channel" in written
         assert run("migrate").exit_code == 0
     finally:
-        models.orders._columns.remove(forgotten)  # type: ignore[attr-defined]
+        for column in forgotten:
+            models.orders._columns.remove(column)  # type: ignore[attr-defined]
     assert run("revise", "nobody", "x").exit_code == 2
 
 

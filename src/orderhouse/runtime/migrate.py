@@ -105,7 +105,13 @@ def run() -> None:
         context.run_migrations()
 
 
-_OPTIONS: dict[str, Any] = {"render_as_batch": True, "compare_type": True, "transaction_per_migration": False}
+_OPTIONS: dict[str, Any] = {
+    "render_as_batch": True,
+    "compare_type": True,
+    "transaction_per_migration": False,
+    # A migration that is written imports the house's column types by name.
+    "user_module_prefix": "",
+}
 
 
 def _config(schema: Schema, connection: Connection) -> Any:

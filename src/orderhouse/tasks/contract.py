@@ -1,14 +1,10 @@
-"""What neighbours may know of tasks: the facts told of them."""
+"""What neighbours may know of tasks: the states one can be in, and the facts told of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self, get_args
-from uuid import UUID
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from orderhouse.kernel.clock import Instant
-from orderhouse.kernel.events import Fact, FactData, FactKind, NewFact, NoData, Origin
+from orderhouse.kernel.events import FactData, FactKind, NoData
 
 TaskStatus = Literal["pending", "in_progress", "completed", "cancelled"]
 STATUSES: tuple[TaskStatus, ...] = get_args(TaskStatus)
@@ -16,104 +12,49 @@ STATUSES: tuple[TaskStatus, ...] = get_args(TaskStatus)
 TaskPriority = Literal["low", "medium", "high", "urgent"]
 PRIORITIES: tuple[TaskPriority, ...] = get_args(TaskPriority)
 
-
-@dataclass(frozen=True, slots=True)
-class TaskFact:
-    """Something that happened to a task, which is at `version` since. It holds ids and words of ours, no text."""
-
-    name: ClassVar[str]
-
-    task_id: UUID
-    version: int
-
-    @classmethod
-    def read(cls, fact: Fact) -> Self:
-        """Return what `fact`, as a log keeps it, tells."""
-        return cls(fact.aggregate, fact.sequence, **fact.data)
-
-    def told(self, at: Instant, origin: Origin) -> NewFact:
-        """Return it ready to be told."""
-        return NewFact(self.name, self.task_id, self.version, self._data(), at, origin)
-
-    def _data(self) -> Mapping[str, object]:
-        return {}
+ADDED = "TaskAdded"
+CHANGED = "TaskChanged"
+REMOVED = "TaskRemoved"
+COMMENT_ADDED = "TaskCommentAdded"
+COMMENT_CHANGED = "TaskCommentChanged"
+COMMENT_REMOVED = "TaskCommentRemoved"
+ITEM_ADDED = "TaskItemAdded"
+ITEM_CHANGED = "TaskItemChanged"
+ITEM_REMOVED = "TaskItemRemoved"
 
 
-@dataclass(frozen=True, slots=True)
-class _WithWork(TaskFact):
-    status: str
-    priority: str
-    assigned_to: str | None
-    due_at: int | None
-    """An instant (µs)."""
-    order_id: str | None
-    customer_id: str | None
-
-    def _data(self) -> Mapping[str, object]:
-        return {
-            "status": self.status,
-            "priority": self.priority,
-            "assigned_to": self.assigned_to,
-            "due_at": self.due_at,
-            "order_id": self.order_id,
-            "customer_id": self.customer_id,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class TaskAdded(_WithWork):
-    """A task was added. Told once per task, first of all."""
-
-    name: ClassVar[str] = "TaskAdded"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskChanged(_WithWork):
-    """Something about a task changed: `changed` names what, the rest is how the task is since."""
-
-    changed: list[str]
-
-    name: ClassVar[str] = "TaskChanged"
-
-    def _data(self) -> Mapping[str, object]:
-        # Named: with slots the class is made twice, and `super()` would mean the one that was thrown away.
-        return {**_WithWork._data(self), "changed": self.changed}  # noqa: SLF001 - its own
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRemoved(TaskFact):
-    """A task was removed, with all that belonged to it. Told once, last of all."""
-
-    name: ClassVar[str] = "TaskRemoved"
-
-
-FACTS: Mapping[str, type[TaskFact]] = {fact.name: fact for fact in (TaskAdded, TaskChanged, TaskRemoved)}
-"""Every fact tasks tells, all of version 1, by name."""
-
-
-Id = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-
-
-class WorkData(FactData):
-    """How a task is; `due_at` is an instant (µs)."""
+class TaskData(FactData):
+    """How a task is since."""
 
     status: TaskStatus
     priority: TaskPriority
-    assigned_to: str | None
-    due_at: Instant | None
-    order_id: Id | None
-    customer_id: Id | None
+    assigned_to: Annotated[str | None, Field(description="Who is to do it: the subject of a token.")]
+    due_at: Annotated[int | None, Field(description="An instant (µs).")]
+    order_id: str | None
+    customer_id: str | None
 
 
-class ChangedData(WorkData):
-    """How a task is since it changed, and what of it did."""
+class ChangedData(TaskData):
+    """What changed, and how a task is since."""
 
     changed: list[str]
 
 
-_DATA: Mapping[str, type[FactData]] = {TaskAdded.name: WorkData, TaskChanged.name: ChangedData}
+class PartData(FactData):
+    """To which task it belongs."""
 
-FACT_KINDS = tuple(
-    FactKind(name, (fact.__doc__ or "").strip(), _DATA.get(name, NoData)) for name, fact in FACTS.items()
+    task_id: str
+
+
+FACT_KINDS = (
+    FactKind(ADDED, "A task was added. Told once per task, first of all.", TaskData),
+    FactKind(CHANGED, "Something about a task changed; what somebody wrote is not in it.", ChangedData),
+    FactKind(REMOVED, "A task was removed, with all that belonged to it. Told once, last of all.", NoData),
+    FactKind(COMMENT_ADDED, "Somebody said something about a task. Told once per comment, first of all.", PartData),
+    FactKind(COMMENT_CHANGED, "Whoever said something about a task says it differently.", PartData),
+    FactKind(COMMENT_REMOVED, "A comment was removed by itself. Told once, last of all.", PartData),
+    FactKind(ITEM_ADDED, "An item was added to a task's checklist. Told once per item, first of all.", PartData),
+    FactKind(ITEM_CHANGED, "An item was done, or is not done after all, or is called something else.", PartData),
+    FactKind(ITEM_REMOVED, "An item was removed by itself. Told once, last of all.", PartData),
 )
-"""The same for the registry: what each means, and the schema of its data."""
+"""Every fact tasks tells."""

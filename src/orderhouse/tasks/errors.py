@@ -1,6 +1,6 @@
 """Why tasks refuses."""
 
-from orderhouse.kernel.errors import Conflict, Invalid, NotFound, Stale
+from orderhouse.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Stale
 
 
 class TaskNotFound(NotFound):
@@ -19,6 +19,42 @@ class StatusNotAllowed(Conflict):
     """A task does not go from the one status to the other; `allowed` says where it goes."""
 
     code = "task_status_not_allowed"
+
+
+class CommentNotFound(NotFound):
+    """There is no such comment."""
+
+    code = "comment_not_found"
+
+
+class CommentMovedOn(Stale):
+    """Somebody changed this comment since you read it; read it again."""
+
+    code = "comment_changed"
+
+
+class CommentNotYours(Forbidden):
+    """Only who said it changes a comment; besides, whoever may remove tasks removes it."""
+
+    code = "comment_not_yours"
+
+
+class ItemNotFound(NotFound):
+    """There is no such item on a checklist."""
+
+    code = "item_not_found"
+
+
+class ItemMovedOn(Stale):
+    """Somebody changed this item since you read it; read it again."""
+
+    code = "item_changed"
+
+
+class ChecklistFull(Conflict):
+    """A checklist holds no more items than this one has."""
+
+    code = "checklist_full"
 
 
 class TimeZoneUnknown(Invalid):

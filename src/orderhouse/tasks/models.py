@@ -16,7 +16,7 @@ from orderhouse.kernel.text import words_of
 from orderhouse.runtime.database.tables import Id, tables_of
 from orderhouse.tasks.contract import PRIORITIES, TaskPriority, TaskStatus
 from orderhouse.tasks.errors import StatusNotAllowed, TimeZoneUnknown
-from orderhouse.tasks.schemas import AddTask
+from orderhouse.tasks.schemas import AddItem, AddTask, ChangeItem
 
 MOVES: dict[TaskStatus, tuple[TaskStatus, ...]] = {
     "pending": ("in_progress", "completed", "cancelled"),
@@ -242,6 +242,117 @@ class TaskWord(_Mapped):
     task_id: Mapped[UUID] = mapped_column(
         Id, ForeignKey("tasks.id", name="task_words_task", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CommentState:
+    """A comment at one version: what is shown."""
+
+    id: UUID
+    task_id: UUID
+    text: str
+    author: str
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class TaskComment(_Mapped):
+    """What somebody said about a task."""
+
+    __tablename__ = "task_comments"
+    __table_args__ = (
+        # A task's comments, in the order of adding.
+        Index("task_comments_task", "task_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(Id, ForeignKey("tasks.id", name="task_comments_task_fk", ondelete="CASCADE"))
+    text: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+
+    @classmethod
+    def add(cls, task_id: UUID, comment: str, *, by: str, at: Instant) -> "TaskComment":
+        """Return a new comment."""
+        return cls(id=ids.new_id(), task_id=task_id, text=comment, author=by, version=1, created_at=at, updated_at=at)
+
+    def change(self, comment: str, *, at: Instant) -> bool:
+        """Say `comment` instead; return whether that made a difference."""
+        if comment == self.text:
+            return False
+        self.text, self.version, self.updated_at = comment, self.version + 1, at
+        return True
+
+    @property
+    def state(self) -> CommentState:
+        """The comment as it is now."""
+        return CommentState(
+            self.id, self.task_id, self.text, self.author, self.version, self.created_at, self.updated_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """An item of a checklist at one version: what is shown."""
+
+    id: UUID
+    task_id: UUID
+    text: str
+    done: bool
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class ChecklistItem(_Mapped):
+    """One of the steps a task consists of."""
+
+    __tablename__ = "checklist_items"
+    __table_args__ = (
+        # A task's checklist, in the order of adding.
+        Index("checklist_items_task", "task_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(
+        Id, ForeignKey("tasks.id", name="checklist_items_task_fk", ondelete="CASCADE")
+    )
+    text: Mapped[str] = mapped_column(Text)
+    done: Mapped[bool]
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+
+    @classmethod
+    def add(cls, task_id: UUID, wanted: AddItem, *, at: Instant) -> "ChecklistItem":
+        """Return a new item."""
+        return cls(
+            id=ids.new_id(),
+            task_id=task_id,
+            text=wanted.text,
+            done=wanted.done,
+            version=1,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def change(self, wanted: ChangeItem, *, at: Instant) -> bool:
+        """Change what `wanted` names; return whether that made a difference."""
+        said = wanted.model_dump(exclude_unset=True)
+        if all(getattr(self, name) == value for name, value in said.items()):
+            return False
+        for name, value in said.items():
+            setattr(self, name, value)
+        self.version, self.updated_at = self.version + 1, at
+        return True
+
+    @property
+    def state(self) -> ItemState:
+        """The item as it is now."""
+        return ItemState(self.id, self.task_id, self.text, self.done, self.version, self.created_at, self.updated_at)
 
 
 def urgency_of(priority: str) -> int:

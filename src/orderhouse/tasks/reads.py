@@ -1,23 +1,30 @@
-"""Questions about tasks: one, and pages of lists. Plain SQL, the same on both databases."""
+"""Questions about tasks: one, pages of lists, what belongs to one, and counts. Plain SQL."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from orderhouse.kernel import pages
+from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.pages import COUNTED_TO, PagesDoNotCombine
 from orderhouse.kernel.text import words_of
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Reading
-from orderhouse.tasks.models import TaskState, priority_of, urgency_of
-from orderhouse.tasks.schemas import ListTasks
+from orderhouse.tasks.contract import PRIORITIES, STATUSES
+from orderhouse.tasks.models import CommentState, ItemState, TaskState, priority_of, urgency_of
+from orderhouse.tasks.schemas import MOST_ITEMS, MOST_PEOPLE, ListParts, ListTasks
 
 _TASK = (
     "id, title, description, status, urgency, assigned_to, due_on, time_zone, due_at, order_id, customer_id, "
     "created_by, version, created_at, updated_at, closed_at"
 )
+_COMMENT = "id, task_id, text, author, version, created_at, updated_at"
+_ITEM = "id, task_id, text, done, version, created_at, updated_at"
+_BEFORE_ALL = UUID(int=0)
+_NO_END = 2**31 - 1
 _MOST_WORDS = 5
 _BEHIND_ALL = "\U0010ffff"
 
@@ -140,6 +147,113 @@ def _where(conditions: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
+# What belongs to a task
+
+
+class Parts(NamedTuple):
+    """Some of what belongs to a task, and the cursor of the next page."""
+
+    items: Sequence[Any]
+    next: str | None
+
+
+def comment(reading: Reading, comment_id: UUID) -> CommentState | None:
+    """Return a comment."""
+    found = reading.row(f"SELECT {_COMMENT} FROM task_comments WHERE id = :id", id=comment_id)
+    return _comment(found) if found else None
+
+
+def comments(reading: Reading, task_id: UUID, wanted: ListParts) -> Parts | None:
+    """Return a page of what was said about a task, the first first; None when there is no such task."""
+    if not _there_is(reading, task_id):
+        return None
+    (after,) = pages.key_of("comments", wanted.cursor, UUID) if wanted.cursor else (_BEFORE_ALL,)
+    found = reading.rows(
+        f"SELECT {_COMMENT} FROM task_comments WHERE task_id = :task AND id > :after ORDER BY id LIMIT :limit",
+        task=task_id,
+        after=after,
+        limit=wanted.limit + 1,
+    )
+    shown = [_comment(row) for row in found[: wanted.limit]]
+    return Parts(shown, pages.cursor_of("comments", shown[-1].id) if len(found) > wanted.limit else None)
+
+
+def item(reading: Reading, item_id: UUID) -> ItemState | None:
+    """Return an item of a checklist."""
+    found = reading.row(f"SELECT {_ITEM} FROM checklist_items WHERE id = :id", id=item_id)
+    return _item(found) if found else None
+
+
+def checklist(reading: Reading, task_id: UUID) -> list[ItemState] | None:
+    """Return a task's checklist, whole; None when there is no such task."""
+    if not _there_is(reading, task_id):
+        return None
+    found = reading.rows(
+        f"SELECT {_ITEM} FROM checklist_items WHERE task_id = :task ORDER BY id LIMIT {MOST_ITEMS}", task=task_id
+    )
+    return [_item(row) for row in found]
+
+
+def history(reading: Reading, task_id: UUID, wanted: ListParts) -> Parts | None:
+    """Return a page of what happened to a task, latest first; None when there is no such task."""
+    if not _there_is(reading, task_id):
+        return None
+    (before,) = pages.key_of("history", wanted.cursor, int) if wanted.cursor else (_NO_END,)
+    assert isinstance(before, int), "its shape says so"
+    # A cursor can be forged: what no column holds asks for nothing beyond it.
+    before = max(0, min(before, _NO_END))
+    found = facts.history(reading, task_id, before=before, limit=wanted.limit + 1)
+    shown = found[: wanted.limit]
+    return Parts(shown, pages.cursor_of("history", shown[-1].sequence) if len(found) > wanted.limit else None)
+
+
+def _there_is(reading: Reading, task_id: UUID) -> bool:
+    return reading.row("SELECT 1 FROM tasks WHERE id = :id", id=task_id) is not None
+
+
+# Statistics
+
+
+class Statistics(NamedTuple):
+    """How much there is to do: counts by status, of what is open by priority, and by who is to do it."""
+
+    by_status: Mapping[str, int]
+    open_by_priority: Mapping[str, int]
+    overdue: int
+    unassigned: int
+    people: Sequence[tuple[str, int, int]]
+    """Who, how many open, how many of them overdue."""
+
+
+def statistics(reading: Reading, now: Instant) -> Statistics:
+    """Return how much there is to do as of `now`; each count reads one index, those of what is open its open part."""
+    counted: dict[str, int] = dict(reading.rows("SELECT status, count(*) FROM tasks GROUP BY status"))
+    by_urgency: dict[int, int] = dict(
+        reading.rows("SELECT urgency, count(*) FROM tasks WHERE open = :open GROUP BY urgency", open=True)
+    )
+    people = reading.rows(
+        "SELECT assigned_to, count(*), sum(CASE WHEN due_at < :now THEN 1 ELSE 0 END) FROM tasks "
+        "WHERE open = :open AND assigned_to IS NOT NULL GROUP BY assigned_to "
+        "ORDER BY count(*) DESC, assigned_to LIMIT :most",
+        now=now,
+        open=True,
+        most=MOST_PEOPLE,
+    )
+    return Statistics(
+        {status: counted.get(status, 0) for status in STATUSES},
+        {priority: by_urgency.get(urgency_of(priority), 0) for priority in PRIORITIES},
+        _count(reading, "open = :open AND due_at < :now", open=True, now=now),
+        _count(reading, "open = :open AND assigned_to IS NULL", open=True),
+        [(who, int(many), int(late)) for who, many, late in people],
+    )
+
+
+def _count(reading: Reading, condition: str, **values: object) -> int:
+    found = reading.row(f"SELECT count(*) FROM tasks WHERE {condition}", **values)
+    assert found is not None, "a count is always answered"
+    return int(found[0])
+
+
 def _whole(reading: Reading, rows: Sequence[Row]) -> list[TaskState]:
     """Return the tasks of `rows` with their tags and watchers, which are asked for all at once."""
     tasks = [_task(row) for row in rows]
@@ -181,3 +295,13 @@ def _task(row: Row) -> TaskState:
         updated_at=updated_at,
         closed_at=closed_at,
     )
+
+
+def _comment(row: Row) -> CommentState:
+    comment_id, task_id, *rest = row
+    return CommentState(as_id(comment_id), as_id(task_id), *rest)
+
+
+def _item(row: Row) -> ItemState:
+    item_id, task_id, said, done, *rest = row
+    return ItemState(as_id(item_id), as_id(task_id), said, bool(done), *rest)

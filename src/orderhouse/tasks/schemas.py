@@ -13,6 +13,9 @@ from orderhouse.tasks.contract import TaskPriority, TaskStatus
 ID = "0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e"
 
 TASKS = "/v1/tasks"
+COMMENTS = "/v1/task-comments"
+ITEMS = "/v1/checklist-items"
+STATISTICS = "/v1/task-statistics"
 
 
 def path_of(task_id: UUID | str) -> str:
@@ -180,6 +183,166 @@ class TaskPage(_Schema):
     links: dict[str, str] = Field(
         description="Itself, and the next page unless it is the last.", examples=[{"self": "/v1/tasks?limit=50"}]
     )
+
+
+# What belongs to a task
+
+MOST_ITEMS = 100
+"""How many items a checklist holds: it is shown whole."""
+
+CommentText = Annotated[Lines, Field(min_length=1, max_length=4000, examples=["Called twice, nobody there."])]
+ItemText = Annotated[Title, Field(examples=["Ask for the floor"])]
+
+
+class AddComment(_Schema):
+    """What somebody has to say about a task."""
+
+    text: CommentText
+
+
+class AddItem(_Schema):
+    """An item of a checklist."""
+
+    text: ItemText
+    done: bool = False
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Ask for the floor"}]})
+
+
+class ChangeItem(_Schema):
+    """What is to change about an item, as a JSON merge patch: what is left out stays."""
+
+    # Never seen: what is left out stays, and what is given is one of these.
+    text: ItemText = Field(default_factory=str)
+    done: bool = Field(default_factory=bool)
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"done": True}]})
+
+
+class NewComment(NamedTuple):
+    """An AddComment for one task."""
+
+    task_id: UUID
+    wanted: AddComment
+
+
+class NewItem(NamedTuple):
+    """An AddItem for one task."""
+
+    task_id: UUID
+    wanted: AddItem
+
+
+class CommentChange(NamedTuple):
+    """Another text for a comment, at the version the caller last saw."""
+
+    id: UUID
+    wanted: AddComment
+    version: int
+
+
+class ItemChange(NamedTuple):
+    """A ChangeItem for one item, at the version the caller last saw."""
+
+    id: UUID
+    wanted: ChangeItem
+    version: int
+
+
+class CommentOut(_Schema):
+    """What somebody said about a task."""
+
+    id: IdOut
+    task_id: IdOut
+    text: str
+    author: str = Field(examples=["clerk-7"])
+    version: int = Field(examples=[1], description="Counts its changes; also its ETag.")
+    created_at: InstantText
+    updated_at: InstantText
+    links: Links
+
+
+class CommentPage(_Schema):
+    """A page of comments."""
+
+    items: list[CommentOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+    links: Links
+
+
+class ItemOut(_Schema):
+    """An item of a checklist."""
+
+    id: IdOut
+    task_id: IdOut
+    text: str = Field(examples=["Ask for the floor"])
+    done: bool
+    version: int = Field(examples=[1], description="Counts its changes; also its ETag.")
+    created_at: InstantText
+    updated_at: InstantText
+    links: Links
+
+
+class ChecklistOut(_Schema):
+    """A task's checklist, in the order of adding."""
+
+    items: list[ItemOut]
+    done: int = Field(examples=[1], description="How many of them are done.")
+
+
+class HistoryOut(_Schema):
+    """Something that happened to a task."""
+
+    sequence: int = Field(examples=[1])
+    name: str = Field(examples=["TaskAdded"])
+    at: InstantText
+    actor: str = Field(examples=["clerk-7"])
+    request_id: str
+    data: dict[str, Any]
+
+
+class HistoryPage(_Schema):
+    """A page of what happened to a task."""
+
+    items: list[HistoryOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+    links: Links
+
+
+class ListParts(BaseModel):
+    """How much of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
+    cursor: Cursor | None = None
+
+
+# Statistics
+
+MOST_PEOPLE = 20
+"""Of how many people the statistics tell: those with the most to do."""
+
+
+class Workload(_Schema):
+    """What somebody still has to do."""
+
+    assigned_to: str = Field(examples=["clerk-7"])
+    open: int = Field(examples=[4])
+    overdue: int = Field(examples=[1])
+
+
+class StatisticsOut(_Schema):
+    """How much there is to do, and how much of it is late."""
+
+    by_status: dict[TaskStatus, int] = Field(
+        examples=[{"pending": 3, "in_progress": 2, "completed": 9, "cancelled": 1}]
+    )
+    open_by_priority: dict[TaskPriority, int] = Field(examples=[{"low": 1, "medium": 3, "high": 1, "urgent": 0}])
+    open: int = Field(examples=[5], description="What is still to be done.")
+    overdue: int = Field(examples=[1], description="What is still to be done and should have been.")
+    unassigned: int = Field(examples=[1], description="What is still to be done, by nobody yet.")
+    people: list[Workload] = Field(description=f"Who has the most to do, {MOST_PEOPLE} at most.")
 
 
 class ListTasks(BaseModel):

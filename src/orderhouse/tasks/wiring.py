@@ -33,6 +33,6 @@ class Tasks:
     def routes(self, edge: "Callable[[Database], Edge]") -> "APIRouter":
         """Return its part of the API."""
         # The web framework is half a second to import: a command that serves nothing does without it.
-        from orderhouse.tasks.routes import tasks
+        from orderhouse.tasks.routes import app
 
-        return tasks.routes(edge(self.database), self.database, self.service)
+        return app.routes(edge(self.database), self.database, self.service)

@@ -110,7 +110,8 @@ def _gone(_: None) -> Answer:
 
 def shown(task: TaskState) -> dict[str, Any]:
     """Return a task as it is shown."""
-    ways = {"self": path_of(task.id)}
+    own = path_of(task.id)
+    ways = {"self": own, "comments": f"{own}/comments", "checklist": f"{own}/checklist", "history": f"{own}/history"}
     if task.order_id is not None:
         ways["order"] = f"/v1/orders/{task.order_id}"
     if task.customer_id is not None:

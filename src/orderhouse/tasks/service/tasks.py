@@ -1,11 +1,10 @@
 """What may be done with tasks."""
 
-from uuid import UUID
-
+from orderhouse.kernel.events import NewFact
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.one_by_one import one_by_one
-from orderhouse.tasks.contract import TaskAdded, TaskChanged, TaskRemoved
+from orderhouse.tasks import contract
 from orderhouse.tasks.errors import TaskMovedOn, TaskNotFound
 from orderhouse.tasks.models import Task, TaskState
 from orderhouse.tasks.repository import TaskRepository
@@ -24,7 +23,7 @@ class TaskService:
         """Add a task."""
         task = Task.add(asked.wanted, by=asked.caller.subject, time_zone=self._time_zone, at=asked.at)
         TaskRepository(tx).add(task)
-        tx.tell([added(task.state).told(asked.at, asked.origin)])
+        tx.tell([added(task.state, asked)])
         return task.state
 
     @one_by_one
@@ -38,7 +37,7 @@ class TaskService:
             said = wanted.model_dump(exclude_unset=True)
         changed = task.change(said, at=asked.at)
         if changed:
-            tx.tell([changed_by(task.state, changed).told(asked.at, asked.origin)])
+            tx.tell([changed_by(task.state, changed, asked)])
         return task.state
 
     @one_by_one
@@ -47,7 +46,7 @@ class TaskService:
         tasks = TaskRepository(tx)
         task = seen(tasks.task(asked.wanted.id), asked.wanted.version)
         tasks.remove(task)
-        tx.tell([TaskRemoved(task.id, task.version + 1).told(asked.at, asked.origin)])
+        tx.tell([NewFact(contract.REMOVED, task.id, task.version + 1, {}, asked.at, asked.origin)])
 
 
 def seen(task: Task | None, version: int | None) -> Task:
@@ -59,34 +58,23 @@ def seen(task: Task | None, version: int | None) -> Task:
     return task
 
 
-def added(task: TaskState) -> TaskAdded:
+def added(task: TaskState, asked: Asked[object]) -> NewFact:
     """Return the fact that `task` was added."""
-    return TaskAdded(
-        task.id,
-        task.version,
-        task.status,
-        task.priority,
-        task.assigned_to,
-        task.due_at,
-        _text(task.order_id),
-        _text(task.customer_id),
-    )
+    return NewFact(contract.ADDED, task.id, task.version, _data(task), asked.at, asked.origin)
 
 
-def changed_by(task: TaskState, changed: list[str]) -> TaskChanged:
+def changed_by(task: TaskState, changed: list[str], asked: Asked[object]) -> NewFact:
     """Return the fact that `task` is as it is since `changed` was."""
-    return TaskChanged(
-        task.id,
-        task.version,
-        task.status,
-        task.priority,
-        task.assigned_to,
-        task.due_at,
-        _text(task.order_id),
-        _text(task.customer_id),
-        changed,
-    )
+    data = {**_data(task), "changed": changed}
+    return NewFact(contract.CHANGED, task.id, task.version, data, asked.at, asked.origin)
 
 
-def _text(found: UUID | None) -> str | None:
-    return None if found is None else str(found)
+def _data(task: TaskState) -> dict[str, object]:
+    return {
+        "status": task.status,
+        "priority": task.priority,
+        "assigned_to": task.assigned_to,
+        "due_at": task.due_at,
+        "order_id": task.order_id,
+        "customer_id": task.customer_id,
+    }
