@@ -16,6 +16,7 @@ from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
 from orderhouse.runtime.registry import schema_of
 from orderhouse.runtime.web import flask_edge, problems
+from orderhouse.tasks import readers as tasks_readers
 from tools import checklist
 from tools.symbols import ROOT
 
@@ -144,6 +145,11 @@ def _boundaries() -> str:
         parts.append(
             f"| auth | {source} | the audit log: who had which role when | who may do less is out within a second; who "
             "somebody is, is asked when a token is given |"
+        )
+    for source in tasks_readers.READS:
+        parts.append(
+            f"| tasks | {source} | order_marks: which orders are on hold since when, which credits there are | rules "
+            "ask about all of them, also when a rule is changed; a second |"
         )
     for source in analytics_readers.READS:
         parts.append(

@@ -34,7 +34,7 @@ EXTRAS = {
     "customers": set[str](),
     "users": set[str](),
     "jobs": {"files", "kind", "kinds", "neighbours", "runners", "worker"},
-    "tasks": set[str](),
+    "tasks": {"timekeeper"},
     "auth": {"passwords", "sealing", "mail"},
 }
 """What a context has besides the usual files, and nothing else."""

@@ -95,6 +95,11 @@ GET    /v1/tasks/{task_id}/checklist            +     +       +     +           
 GET    /v1/checklist-items/{item_id}            +     +       +     +           +       +       403      403
 PATCH  /v1/checklist-items/{item_id}            +     +       +     +           403     +       403      403
 DELETE /v1/checklist-items/{item_id}            +     +       +     +           403     +       403      403
+POST   /v1/task-rules                           +     +       403   403         403     403     403      403
+GET    /v1/task-rules                           +     +       +     +           +       +       403      403
+GET    /v1/task-rules/{rule_id}                 +     +       +     +           +       +       403      403
+PATCH  /v1/task-rules/{rule_id}                 +     +       403   403         403     403     403      403
+DELETE /v1/task-rules/{rule_id}                 +     +       403   403         403     403     403      403
 GET    /v1/task-statistics                      +     +       +     +           +       +       403      403
 
 GET    /v1/auth/sessions                        +     +       +     +           +       403     +        +

@@ -164,6 +164,7 @@ _MADE: dict[str, Callable[[str], str]] = {
     "user_id": _deactivated,
     "invitation_id": _invited,
     "task_id": lambda fresh: str(_asked("/v1/tasks", {"title": fresh})["id"]),
+    "rule_id": lambda fresh: str(_asked("/v1/task-rules", {"title": fresh, "when": {"kind": "order_on_hold"}})["id"]),
     "comment_id": lambda fresh: str(_asked(f"/v1/tasks/{KNOWN['task_id']}/comments", {"text": fresh})["id"]),
     "item_id": lambda fresh: str(_asked(f"/v1/tasks/{KNOWN['task_id']}/checklist", {"text": fresh})["id"]),
     "team_id": lambda fresh: str(_asked("/v1/teams", {"name": fresh})["id"]),

@@ -58,6 +58,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "invitation_id": added(served, "/v1/invitations", ada | {"email": "new@example.com"}, token),
         }
         of_task = f"/v1/tasks/{known['task_id']}"
+        known["rule_id"] = added(served, "/v1/task-rules", {"title": "R", "when": {"kind": "order_on_hold"}}, token)
         known["comment_id"] = added(served, f"{of_task}/comments", {"text": "Nobody there."}, token)
         known["item_id"] = added(served, f"{of_task}/checklist", {"text": "Call"}, token)
         report = tmp_path / "answers.json"

@@ -99,6 +99,7 @@ MADE: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
             "scope": ["openid"],
         },
     ),
+    "rule_id": ("/v1/task-rules", lambda: {"title": "On hold", "when": {"kind": "order_on_hold"}}),
     "comment_id": ("/v1/tasks/{task_id}/comments", lambda: {"text": "Nobody there."}),
     "item_id": ("/v1/tasks/{task_id}/checklist", lambda: {"text": "Call"}),
     "invitation_id": ("/v1/invitations", lambda: {"email": _fresh(), "name": "I", "role": "clerk"}),

@@ -1,5 +1,6 @@
 """The registry of the whole product, and who reads whose facts."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from orderhouse.analytics import readers as analytics
@@ -11,6 +12,7 @@ from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import asyncapi as runtime_asyncapi
 from orderhouse.runtime.registry import Kinds, Registry
 from orderhouse.tasks import contract as tasks
+from orderhouse.tasks import readers as tasks_readers
 from orderhouse.users import contract as users
 
 REGISTRY = Registry(
@@ -22,7 +24,12 @@ REGISTRY = Registry(
 )
 """Every kind of fact there is."""
 
-READS = {"orders": orders_readers.READS, "analytics": analytics.READS, "auth": auth.READS}
+READS: Mapping[str, Mapping[str, Collection[str]]] = {
+    "orders": orders_readers.READS,
+    "analytics": analytics.READS,
+    "tasks": tasks_readers.READS,
+    "auth": auth.READS,
+}
 """By context: whose facts it reads, and which of them."""
 
 

@@ -14,7 +14,7 @@ from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.neighbours import of_server
 from orderhouse.assembly.process import settle_down
-from orderhouse.assembly.subscribers import kept_in_databases, users_to_auth
+from orderhouse.assembly.subscribers import LettersForTasks, kept_in_databases, users_to_auth
 from orderhouse.auth.wiring import Auth
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.dead_letters import DeadLetters
@@ -30,6 +30,7 @@ from orderhouse.runtime.web import facts as web_facts
 from orderhouse.runtime.web import readers as web_readers
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
+from orderhouse.tasks.timekeeper import Timekeeper
 
 _TITLE = "Orderhouse"
 
@@ -61,8 +62,10 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         Subscriber(contexts.orders.database, REGISTRY.of("orders"), analytics.sink, analytics.follower),
     ]
     followers = {one.name: one.follower for one in subscribers if one.follower}
+    letters = DeadLetters(subscribers)
+    timekeeper = contexts.tasks.timekeeper(LettersForTasks(letters))
     let_in = signing_in.FirstOwner(auth, settings, tell_password)
-    lifespan = _lifespan(contexts, analytics, auth, verifier, followers, settings, let_in, recorder)
+    lifespan = _lifespan(contexts, analytics, auth, verifier, followers, timekeeper, settings, let_in, recorder)
     fastapi = FastAPI(title=_TITLE, lifespan=lifespan, docs_url=None, redoc_url=None)
     routers: list[APIRouter] = [
         contexts.orders.routes(edge, contexts.customers.directory),
@@ -72,7 +75,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         contexts.tasks.routes(edge),
         auth.routes(edge, threads=settings.flask_threads),
         analytics.routes(edge(), contexts.customers.directory),
-        dead_letters.routes(edge(), DeadLetters(subscribers)),
+        dead_letters.routes(edge(), letters),
         web_readers.routes(edge(), subscribers),
         web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
         health.routes(edge(), _checks((*contexts.databases, auth.database), followers)),
@@ -100,6 +103,7 @@ def _lifespan(
     auth: Auth,
     verifier: Verifier,
     followers: dict[str, Follower],
+    timekeeper: Timekeeper,
     settings: Settings,
     let_in: signing_in.FirstOwner,
     recorder: Recorder,
@@ -115,6 +119,7 @@ def _lifespan(
             settings.data_dir.resolve() / "jobs", of_server(contexts, analytics), threads=settings.job_threads
         )
         tasks.append(asyncio.create_task(worker.run(), name="worker"))
+        tasks.append(asyncio.create_task(timekeeper.run(), name="timekeeper"))
         housekeeping = forget((*contexts.databases, auth.database), settings, auth)
         tasks.append(asyncio.create_task(housekeeping, name="forget answers"))
         tasks.append(asyncio.create_task(follow(verifier.revocations, auth.revoked), name="revocations"))

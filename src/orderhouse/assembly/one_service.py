@@ -55,6 +55,8 @@ class Service:
     router: APIRouter
     begin: Callable[[], Coroutine[Any, Any, object]] | None = None
     auth: Auth | None = None
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """What runs for as long as it is served."""
 
 
 def _customers(settings: Settings, edge: ByDatabase) -> Service:
@@ -71,7 +73,7 @@ def _users(settings: Settings, edge: ByDatabase) -> Service:
 
 def _tasks(settings: Settings, edge: ByDatabase) -> Service:
     tasks = Tasks.opened(place_of("tasks", settings), time_zone=settings.time_zone, bound=settings.write_queue)
-    return Service(tasks.database, tasks.routes(edge))
+    return Service(tasks.database, tasks.routes(edge), beside=tasks.timekeeper().run)
 
 
 def _auth(settings: Settings, edge: ByDatabase) -> Service:
@@ -116,19 +118,21 @@ def app(name: str, settings: Settings) -> Front:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if service.begin is not None:
             await service.begin()
-        tasks = [asyncio.create_task(forget([service.database], settings, service.auth), name="forget answers")]
+        running = [asyncio.create_task(forget([service.database], settings, service.auth), name="forget answers")]
         if source := _revoked(service, settings):
-            tasks.append(asyncio.create_task(follow(verifier.revocations, source), name="revocations"))
-        tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
+            running.append(asyncio.create_task(follow(verifier.revocations, source), name="revocations"))
+        running.append(asyncio.create_task(follow_keys(verifier), name="keys"))
         if recorder is not None:
-            tasks.append(asyncio.create_task(recorder.run(), name="refusals"))
+            running.append(asyncio.create_task(recorder.run(), name="refusals"))
+        if service.beside is not None:
+            running.append(asyncio.create_task(service.beside(), name=name))
         settle_down()
         try:
             yield
         finally:
-            for task in tasks:
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
             await (service.auth or service.database).close()
 
     recorder = Recorder(keep) if (keep := _refused(service, settings)) else None

@@ -21,6 +21,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "analytics:read": frozenset({"owner", "manager", "analyst"}),
     "tasks:read": frozenset({"owner", "manager", "clerk", "analyst", "service"}),
     "tasks:write": frozenset({"owner", "manager", "clerk", "service"}),
+    "tasks:rules": frozenset({"owner", "manager"}),
     "tasks:remove": frozenset({"owner", "manager"}),
     "users:read": frozenset({"owner", "manager", "clerk", "analyst", "service"}),
     "users:write": frozenset({"owner", "manager"}),

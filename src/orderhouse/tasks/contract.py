@@ -1,9 +1,12 @@
 """What neighbours may know of tasks: the states one can be in, and the facts told of them."""
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple, Protocol, get_args
+from uuid import UUID
 
 from pydantic import Field
 
+from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.events import FactData, FactKind, NoData
 
 TaskStatus = Literal["pending", "in_progress", "completed", "cancelled"]
@@ -21,6 +24,27 @@ COMMENT_REMOVED = "TaskCommentRemoved"
 ITEM_ADDED = "TaskItemAdded"
 ITEM_CHANGED = "TaskItemChanged"
 ITEM_REMOVED = "TaskItemRemoved"
+RULE_ADDED = "TaskRuleAdded"
+RULE_CHANGED = "TaskRuleChanged"
+RULE_REMOVED = "TaskRuleRemoved"
+
+
+class DeadLetter(NamedTuple):
+    """A fact that a reader has given up."""
+
+    id: UUID
+    reader: str
+    parked_at: Instant
+
+
+class DeadLetters(Protocol):
+    """The dead letters of the house, as tasks asks about them. Every call may raise Unavailable."""
+
+    async def dead(self) -> Sequence[DeadLetter]:
+        """Return those there are now, the earliest first; of very many, the earliest."""
+
+
+Id = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
 
 class TaskData(FactData):
@@ -30,8 +54,8 @@ class TaskData(FactData):
     priority: TaskPriority
     assigned_to: Annotated[str | None, Field(description="Who is to do it: the subject of a token.")]
     due_at: Annotated[int | None, Field(description="An instant (µs).")]
-    order_id: str | None
-    customer_id: str | None
+    order_id: Id | None
+    customer_id: Id | None
 
 
 class ChangedData(TaskData):
@@ -43,7 +67,14 @@ class ChangedData(TaskData):
 class PartData(FactData):
     """To which task it belongs."""
 
-    task_id: str
+    task_id: Id
+
+
+class RuleData(FactData):
+    """What kind of rule it is."""
+
+    kind: str
+    enabled: bool
 
 
 FACT_KINDS = (
@@ -55,6 +86,9 @@ FACT_KINDS = (
     FactKind(COMMENT_REMOVED, "A comment was removed by itself. Told once, last of all.", PartData),
     FactKind(ITEM_ADDED, "An item was added to a task's checklist. Told once per item, first of all.", PartData),
     FactKind(ITEM_CHANGED, "An item was done, or is not done after all, or is called something else.", PartData),
+    FactKind(RULE_ADDED, "A rule that raises tasks was added. Told once per rule, first of all.", RuleData),
+    FactKind(RULE_CHANGED, "A rule that raises tasks was changed, switched on or off.", RuleData),
+    FactKind(RULE_REMOVED, "A rule that raises tasks was removed. Told once, last of all.", RuleData),
     FactKind(ITEM_REMOVED, "An item was removed by itself. Told once, last of all.", PartData),
 )
 """Every fact tasks tells."""

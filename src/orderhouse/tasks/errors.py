@@ -57,6 +57,24 @@ class ChecklistFull(Conflict):
     code = "checklist_full"
 
 
+class RuleNotFound(NotFound):
+    """There is no such rule."""
+
+    code = "rule_not_found"
+
+
+class RuleMovedOn(Stale):
+    """Somebody changed this rule since you read it; read it again."""
+
+    code = "rule_changed"
+
+
+class RulesFull(Conflict):
+    """There are as many rules as there may be."""
+
+    code = "rules_full"
+
+
 class TimeZoneUnknown(Invalid):
     """There is no such time zone in IANA's list."""
 

@@ -2,21 +2,33 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, cast
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, text
+from pydantic import TypeAdapter
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from orderhouse.kernel import ids
+from orderhouse.kernel import ids, money
 from orderhouse.kernel.clock import Instant, from_datetime
 from orderhouse.kernel.text import words_of
 from orderhouse.runtime.database.tables import Id, tables_of
-from orderhouse.tasks.contract import PRIORITIES, TaskPriority, TaskStatus
+from orderhouse.tasks.contract import PRIORITIES, DeadLetter, TaskPriority, TaskStatus
 from orderhouse.tasks.errors import StatusNotAllowed, TimeZoneUnknown
-from orderhouse.tasks.schemas import AddItem, AddTask, ChangeItem
+from orderhouse.tasks.schemas import (
+    AddItem,
+    AddRule,
+    AddTask,
+    ChangeItem,
+    ChangeRule,
+    CreditOver,
+    FactDead,
+    OrderOnHold,
+    When,
+)
 
 MOVES: dict[TaskStatus, tuple[TaskStatus, ...]] = {
     "pending": ("in_progress", "completed", "cancelled"),
@@ -32,6 +44,10 @@ OPEN: frozenset[TaskStatus] = frozenset({"pending", "in_progress"})
 NEVER: Instant = 1 << 62
 """Later than every due date: where a task without one stands among those that have one."""
 
+HOUR = 3_600_000_000
+"""Microseconds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_WORDS = 200
 
 tables = tables_of("tasks")
@@ -66,6 +82,7 @@ class TaskState:
     created_at: Instant
     updated_at: Instant
     closed_at: Instant | None
+    rule_id: UUID | None
 
 
 class Task(_Mapped):
@@ -85,13 +102,20 @@ class Task(_Mapped):
         Index("tasks_status_priority", "status", "urgency", "due_at", "id"),
         # What somebody has to do, in every order: nobody has so much that sorting it would be felt.
         Index("tasks_assigned_to", "assigned_to", "open", "due_at", "id"),
-        # What an order or a customer has led to; most tasks are about neither.
+        # What an order, a customer or a rule has led to; most tasks are of none.
         Index(
             "tasks_order",
             "order_id",
             "id",
             sqlite_where=text("order_id IS NOT NULL"),
             postgresql_where=text("order_id IS NOT NULL"),
+        ),
+        Index(
+            "tasks_rule",
+            "rule_id",
+            "id",
+            sqlite_where=text("rule_id IS NOT NULL"),
+            postgresql_where=text("rule_id IS NOT NULL"),
         ),
         Index(
             "tasks_customer",
@@ -120,6 +144,7 @@ class Task(_Mapped):
     created_at: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[int] = mapped_column(BigInteger)
     closed_at: Mapped[int | None] = mapped_column(BigInteger)
+    rule_id: Mapped[UUID | None] = mapped_column(Id)
 
     tagged: Mapped[list["TaskTag"]] = relationship(cascade="all, delete-orphan", order_by="TaskTag.tag")
     watched: Mapped[list["TaskWatcher"]] = relationship(cascade="all, delete-orphan", order_by="TaskWatcher.watcher")
@@ -197,6 +222,7 @@ class Task(_Mapped):
             created_at=self.created_at,
             updated_at=self.updated_at,
             closed_at=self.closed_at,
+            rule_id=self.rule_id,
         )
 
 
@@ -355,6 +381,217 @@ class ChecklistItem(_Mapped):
         return ItemState(self.id, self.task_id, self.text, self.done, self.version, self.created_at, self.updated_at)
 
 
+# Rules
+
+
+class Cause(NamedTuple):
+    """That something is as a rule asks, since when, and when a task is due for it."""
+
+    since: Instant
+    due_at: Instant
+
+
+class KeptCause(NamedTuple):
+    """A cause as it is kept, with the task it came to; `ended` says why it is one no longer."""
+
+    rule_id: UUID
+    subject: UUID
+    since: Instant
+    task_id: UUID | None
+    ended: str | None
+
+
+class OrderMark(NamedTuple):
+    """What tasks keeps of an order that a rule may ask about.
+
+    Each half goes by the sequence of the latest fact it is from: earlier ones that come late change nothing.
+    """
+
+    id: UUID
+    status_sequence: int = 0
+    held_since: Instant | None = None
+    document_sequence: int = 0
+    credit: int | None = None
+    """Of a credit: how much it gives back, exact."""
+    currency: str | None = None
+    placed_at: Instant | None = None
+    told_at: Instant | None = None
+
+    def standing(self, sequence: int, *, held_since: Instant | None) -> "OrderMark":
+        """Return it after a fact about its status."""
+        if sequence <= self.status_sequence:
+            return self
+        return self._replace(status_sequence=sequence, held_since=held_since)
+
+    def amounting(
+        self, sequence: int, *, credit: int | None, currency: str, placed_at: Instant, told_at: Instant
+    ) -> "OrderMark":
+        """Return it after a fact about what it amounts to."""
+        if sequence <= self.document_sequence:
+            return self
+        return self._replace(
+            document_sequence=sequence, credit=credit, currency=currency, placed_at=placed_at, told_at=told_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RuleState:
+    """A rule at one version: what is shown, and what it takes for a cause."""
+
+    id: UUID
+    title: str
+    when: OrderOnHold | CreditOver | FactDead
+    enabled: bool
+    priority: TaskPriority
+    assigned_to: str | None
+    due_in_days: int | None
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+    def cause_of(self, mark: OrderMark) -> Cause | None:
+        """Return why an order asks for a task; None when it does not."""
+        when = self.when
+        if isinstance(when, OrderOnHold):
+            return (
+                None if mark.held_since is None else Cause(mark.held_since, mark.held_since + when.after_hours * HOUR)
+            )
+        if isinstance(when, CreditOver) and mark.credit is not None and mark.placed_at is not None:
+            # Of what was there before the rule nobody wants to hear: it may be ten years of credits.
+            new = (mark.told_at or 0) >= self.created_at
+            if new and mark.currency == when.currency and mark.credit > money.exact(when.amount):
+                return Cause(mark.placed_at, mark.placed_at)
+        return None
+
+    def cause_of_letter(self, letter: DeadLetter) -> Cause | None:
+        """Return why a dead letter asks for a task; None when it does not."""
+        if isinstance(self.when, FactDead) and self.when.reader in (None, letter.reader):
+            return Cause(letter.parked_at, letter.parked_at)
+        return None
+
+
+class TaskRule(_Mapped):
+    """What raises a task when something happens, and closes it when that is over."""
+
+    __tablename__ = "task_rules"
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    condition: Mapped[str] = mapped_column(Text)
+    enabled: Mapped[bool]
+    urgency: Mapped[int] = mapped_column(Integer)
+    assigned_to: Mapped[str | None] = mapped_column(Text)
+    due_in_days: Mapped[int | None] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+
+    @classmethod
+    def add(cls, wanted: AddRule, *, at: Instant) -> "TaskRule":
+        """Return a new rule."""
+        said = wanted.model_dump(exclude={"when", "priority"})
+        return cls(
+            id=ids.new_id(),
+            **said,
+            condition=wanted.when.model_dump_json(),
+            urgency=urgency_of(wanted.priority),
+            version=1,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def change(self, wanted: ChangeRule, *, at: Instant) -> bool:
+        """Change what `wanted` names; return whether that made a difference."""
+        said = wanted.model_dump(exclude_unset=True, exclude={"when", "priority"})
+        if "when" in wanted.model_fields_set:
+            said["condition"] = wanted.when.model_dump_json()
+        if "priority" in wanted.model_fields_set:
+            said["urgency"] = urgency_of(wanted.priority)
+        if all(getattr(self, name) == value for name, value in said.items()):
+            return False
+        for name, value in said.items():
+            setattr(self, name, value)
+        self.version, self.updated_at = self.version + 1, at
+        return True
+
+    @property
+    def state(self) -> RuleState:
+        """The rule as it is now."""
+        return rule_state(
+            self.id,
+            self.title,
+            self.condition,
+            self.enabled,
+            self.urgency,
+            self.assigned_to,
+            self.due_in_days,
+            self.version,
+            self.created_at,
+            self.updated_at,
+        )
+
+
+def rule_state(rule_id: UUID, title: str, condition: str, enabled: object, urgency: int, *rest: Any) -> RuleState:
+    """Return a rule from its columns."""
+    return RuleState(rule_id, title, WHEN.validate_json(condition), bool(enabled), priority_of(urgency), *rest)
+
+
+WHEN: TypeAdapter[OrderOnHold | CreditOver | FactDead] = TypeAdapter(When)
+
+# What causes and marks are kept in is written by plain SQL: they go with facts, many at once.
+order_marks = Table(
+    "order_marks",
+    tables,
+    Column("id", Id, primary_key=True),
+    Column("status_sequence", Integer, nullable=False),
+    Column("held_since", BigInteger),
+    Column("document_sequence", Integer, nullable=False),
+    Column("credit", BigInteger),
+    Column("currency", Text),
+    Column("placed_at", BigInteger),
+    Column("told_at", BigInteger),
+    # A rule that was changed asks which orders are on hold, or which credits there were since.
+    Index(
+        "order_marks_held",
+        "held_since",
+        sqlite_where=text("held_since IS NOT NULL"),
+        postgresql_where=text("held_since IS NOT NULL"),
+    ),
+    Index(
+        "order_marks_credit",
+        "currency",
+        "told_at",
+        sqlite_where=text("credit IS NOT NULL"),
+        postgresql_where=text("credit IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+task_causes = Table(
+    "task_causes",
+    tables,
+    # One cause comes to one task, however often it is told of.
+    Column("rule_id", Id, primary_key=True),
+    Column("subject", Id, primary_key=True),
+    Column("since", BigInteger, primary_key=True),
+    Column("next_at", BigInteger),
+    Column("task_id", Id),
+    Column("ended", Text),
+    # What there is something to do about, the earliest first; most causes have their task, and are left alone.
+    Index(
+        "task_causes_next",
+        "next_at",
+        sqlite_where=text("next_at IS NOT NULL"),
+        postgresql_where=text("next_at IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+
+def day_of(instant: Instant, time_zone: str) -> date:
+    """Return the local day `instant` is in."""
+    return (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(time_zone)).date()
+
+
 def urgency_of(priority: str) -> int:
     """Return what a priority is sorted by: 0 is the most urgent."""
     return len(PRIORITIES) - 1 - PRIORITIES.index(cast(TaskPriority, priority))
@@ -367,12 +604,18 @@ def priority_of(urgency: int) -> TaskPriority:
 
 def _due_at(day: str | None, time_zone: str) -> Instant:
     """Return when a local day ends: the first instant that is not in it any more. TimeZoneUnknown for no zone."""
-    if time_zone not in available_timezones():
+    if time_zone not in _zones():
         raise TimeZoneUnknown
     if day is None:
         return NEVER
     following = date.fromisoformat(day) + timedelta(days=1)
     return from_datetime(datetime(following.year, following.month, following.day, tzinfo=ZoneInfo(time_zone)))
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    # Asked each time, the whole folder of zones would be walked each time.
+    return frozenset(available_timezones())
 
 
 def _columns(said: dict[str, Any]) -> dict[str, Any]:

@@ -13,16 +13,25 @@ from orderhouse.kernel.text import words_of
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Reading
-from orderhouse.tasks.contract import PRIORITIES, STATUSES
-from orderhouse.tasks.models import CommentState, ItemState, TaskState, priority_of, urgency_of
-from orderhouse.tasks.schemas import MOST_ITEMS, MOST_PEOPLE, ListParts, ListTasks
+from orderhouse.tasks.contract import PRIORITIES, STATUSES, DeadLetter
+from orderhouse.tasks.models import (
+    CommentState,
+    ItemState,
+    RuleState,
+    TaskState,
+    priority_of,
+    rule_state,
+    urgency_of,
+)
+from orderhouse.tasks.schemas import MOST_ITEMS, MOST_PEOPLE, MOST_RULES, ListParts, ListTasks
 
 _TASK = (
     "id, title, description, status, urgency, assigned_to, due_on, time_zone, due_at, order_id, customer_id, "
-    "created_by, version, created_at, updated_at, closed_at"
+    "created_by, version, created_at, updated_at, closed_at, rule_id"
 )
 _COMMENT = "id, task_id, text, author, version, created_at, updated_at"
 _ITEM = "id, task_id, text, done, version, created_at, updated_at"
+_RULE = "id, title, condition, enabled, urgency, assigned_to, due_in_days, version, created_at, updated_at"
 _BEFORE_ALL = UUID(int=0)
 _NO_END = 2**31 - 1
 _MOST_WORDS = 5
@@ -42,6 +51,7 @@ _FILTERS = {
     "assigned_to": "assigned_to = :assigned_to",
     "order_id": "order_id = :order_id",
     "customer_id": "customer_id = :customer_id",
+    "rule_id": "rule_id = :rule_id",
     "due_before": "due_at < :due_before",
     "tag": "id IN (SELECT task_id FROM task_tags WHERE tag = :tag)",
     "watcher": "id IN (SELECT task_id FROM task_watchers WHERE watcher = :watcher)",
@@ -211,6 +221,39 @@ def _there_is(reading: Reading, task_id: UUID) -> bool:
     return reading.row("SELECT 1 FROM tasks WHERE id = :id", id=task_id) is not None
 
 
+# Rules
+
+
+def rule(reading: Reading, rule_id: UUID) -> RuleState | None:
+    """Return a rule."""
+    found = reading.row(f"SELECT {_RULE} FROM task_rules WHERE id = :id", id=rule_id)
+    return rule_state(as_id(found[0]), *found[1:]) if found else None
+
+
+def rules(reading: Reading) -> list[RuleState]:
+    """Return all rules, in the order of adding."""
+    found = reading.rows(f"SELECT {_RULE} FROM task_rules ORDER BY id LIMIT {MOST_RULES}")
+    return [rule_state(as_id(row[0]), *row[1:]) for row in found]
+
+
+def next_due(reading: Reading) -> Instant | None:
+    """Return when there is something to do about a cause; None for never."""
+    found = reading.row("SELECT min(next_at) FROM task_causes WHERE next_at IS NOT NULL")
+    return None if found is None or found[0] is None else int(found[0])
+
+
+def letters_differ(reading: Reading, letters: Sequence[DeadLetter]) -> bool:
+    """Whether rules would see other causes in `letters` than those they see now."""
+    for rule in rules(reading):
+        if rule.enabled and rule.when.kind == "dead_letter":
+            found = reading.rows(
+                "SELECT subject FROM task_causes WHERE rule_id = :rule AND ended IS NULL", rule=rule.id
+            )
+            if {as_id(row[0]) for row in found} != {one.id for one in letters if rule.cause_of_letter(one)}:
+                return True
+    return False
+
+
 # Statistics
 
 
@@ -274,7 +317,7 @@ def _of_each(reading: Reading, sql: str, tasks: Sequence[TaskState]) -> Mapping[
 
 def _task(row: Row) -> TaskState:
     task_id, title, description, status, urgency, assigned_to, due_on, time_zone, due_at, *rest = row
-    order_id, customer_id, created_by, version, created_at, updated_at, closed_at = rest
+    order_id, customer_id, created_by, version, created_at, updated_at, closed_at, rule_id = rest
     return TaskState(
         id=as_id(task_id),
         title=title,
@@ -294,6 +337,7 @@ def _task(row: Row) -> TaskState:
         created_at=created_at,
         updated_at=updated_at,
         closed_at=closed_at,
+        rule_id=as_id_or_none(rule_id),
     )
 
 

@@ -4,8 +4,9 @@ from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from orderhouse.kernel import money
 from orderhouse.kernel.pages import COUNTED_TO, LARGEST_OFFSET, LARGEST_PAGE, USUAL_PAGE, Cursor, Offset
 from orderhouse.kernel.text import NOT_BLANK, InstantText, Line, Lines, QueryInstant, not_blank
 from orderhouse.tasks.contract import TaskPriority, TaskStatus
@@ -16,6 +17,7 @@ TASKS = "/v1/tasks"
 COMMENTS = "/v1/task-comments"
 ITEMS = "/v1/checklist-items"
 STATISTICS = "/v1/task-statistics"
+RULES = "/v1/task-rules"
 
 
 def path_of(task_id: UUID | str) -> str:
@@ -164,6 +166,7 @@ class TaskOut(_Schema):
     due_at: InstantText | None = Field(description="When that day ends.")
     order_id: IdOut | None
     customer_id: IdOut | None
+    rule_id: IdOut | None = Field(description="The rule that raised it, if one did.")
     created_by: str = Field(examples=["clerk-7"])
     version: int = Field(examples=[1], description="Counts its changes; also its ETag.")
     created_at: InstantText
@@ -318,6 +321,121 @@ class ListParts(BaseModel):
     cursor: Cursor | None = None
 
 
+# Rules
+
+MOST_RULES = 50
+"""How many rules there may be: each is asked about every order that may be a cause."""
+
+
+def _currency(code: str) -> str:
+    if code not in money.CURRENCIES:
+        raise ValueError("must be a currency of ISO 4217, such as GBP")
+    return code
+
+
+def _amount(text: str) -> str:
+    money.exact(text)
+    return text
+
+
+Currency = Annotated[
+    str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": list(money.CURRENCIES), "example": "GBP"})
+]
+
+
+class OrderOnHold(_Schema):
+    """An order is on hold for so long."""
+
+    kind: Literal["order_on_hold"]
+    after_hours: int = Field(48, ge=0, le=8760, examples=[48])
+
+
+class CreditOver(_Schema):
+    """A credit over an amount was told of since there is the rule."""
+
+    kind: Literal["credit_over"]
+    amount: Annotated[
+        str, Field(pattern=r"^\d{1,12}(\.\d{1,6})?$", max_length=19, examples=["500.00"]), AfterValidator(_amount)
+    ]
+    currency: Currency
+
+
+class FactDead(_Schema):
+    """A reader has given a fact up."""
+
+    kind: Literal["dead_letter"]
+    reader: Line | None = Field(None, max_length=128, description="Only this reader's; any reader's if left out.")
+
+
+When = Annotated[
+    OrderOnHold | CreditOver | FactDead,
+    Field(discriminator="kind", examples=[{"kind": "order_on_hold", "after_hours": 48}]),
+]
+
+
+class AddRule(_Schema):
+    """A rule that raises a task when something happens, and closes it when that is over."""
+
+    title: Title
+    when: When
+    enabled: bool = True
+    priority: TaskPriority = "high"
+    assigned_to: Who | None = Field(None, description="Who is to do what it raises.")
+    due_in_days: int | None = Field(None, ge=0, le=365, description="How many days its tasks may take.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"title": "An order is on hold for two days", "when": {"kind": "order_on_hold", "after_hours": 48}}
+            ]
+        }
+    )
+
+
+class ChangeRule(_Schema):
+    """What is to change about a rule, as a JSON merge patch, but for `when`, which is set whole."""
+
+    # Never seen: what is left out stays, and what is given is one of these.
+    title: Title = Field(default_factory=str)
+    when: When = Field(default_factory=lambda: OrderOnHold(kind="order_on_hold", after_hours=0))
+    enabled: bool = Field(default_factory=bool)
+    priority: TaskPriority = Field(default_factory=lambda: "high")
+    assigned_to: Who | None = None
+    due_in_days: int | None = Field(None, ge=0, le=365)
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})
+
+
+class RuleChange(NamedTuple):
+    """A ChangeRule for one rule, at the version the caller last saw."""
+
+    id: UUID
+    wanted: ChangeRule
+    version: int
+
+
+class RuleOut(_Schema):
+    """A rule."""
+
+    id: IdOut
+    title: str = Field(examples=["An order is on hold for two days"])
+    when: When
+    enabled: bool
+    priority: TaskPriority
+    assigned_to: str | None
+    due_in_days: int | None
+    version: int = Field(examples=[1], description="Counts its changes; also its ETag.")
+    created_at: InstantText
+    updated_at: InstantText
+    links: Links
+
+
+class RulesOut(_Schema):
+    """All rules, in the order of adding."""
+
+    items: list[RuleOut]
+
+
 # Statistics
 
 MOST_PEOPLE = 20
@@ -361,6 +479,7 @@ class ListTasks(BaseModel):
     watcher: Line | None = Field(None, max_length=128, description="Who wants to know.")
     order_id: UUID | None = None
     customer_id: UUID | None = None
+    rule_id: UUID | None = Field(None, description="The rule that raised it.")
     due_before: QueryInstant | None = Field(None, description="Due earlier; with open=true and now: overdue.")
     sort: Literal["-created_at", "created_at", "due", "priority"] = Field(
         "-created_at", description="Which comes first. By priority: the most urgent, then what is due first."

@@ -24,6 +24,7 @@ from orderhouse.tasks import reads
 from orderhouse.tasks.errors import StatusNotAllowed, TaskMovedOn, TaskNotFound, TimeZoneUnknown
 from orderhouse.tasks.models import TaskState
 from orderhouse.tasks.schemas import (
+    RULES,
     TASKS,
     AddTask,
     Change,
@@ -114,6 +115,8 @@ def shown(task: TaskState) -> dict[str, Any]:
     ways = {"self": own, "comments": f"{own}/comments", "checklist": f"{own}/checklist", "history": f"{own}/history"}
     if task.order_id is not None:
         ways["order"] = f"/v1/orders/{task.order_id}"
+    if task.rule_id is not None:
+        ways["rule"] = f"{RULES}/{task.rule_id}"
     if task.customer_id is not None:
         ways["customer"] = f"/v1/customers/{task.customer_id}"
     return {
@@ -130,6 +133,7 @@ def shown(task: TaskState) -> dict[str, Any]:
         "due_at": _instant(task.due_at),
         "order_id": task.order_id,
         "customer_id": task.customer_id,
+        "rule_id": task.rule_id,
         "created_by": task.created_by,
         "version": task.version,
         "created_at": as_text(task.created_at),
