@@ -72,6 +72,12 @@ POST   /v1/jobs/{job_id}/cancellation           +     +       404   404         
 POST   /v1/jobs/{job_id}/retry                  +     +       404   404         404     404     403      403
 GET    /v1/job-kinds                            +     +       +     +           +       +       403      403
 
+POST   /v1/schedules                            +     +       403   403         403     403     403      403
+GET    /v1/schedules                            +     +       403   403         403     403     403      403
+GET    /v1/schedules/{schedule_id}              +     +       403   403         403     403     403      403
+PATCH  /v1/schedules/{schedule_id}              +     +       403   403         403     403     403      403
+DELETE /v1/schedules/{schedule_id}              +     +       403   403         403     403     403      403
+
 POST   /v1/files                                +     +       +     +           +       +       403      403
 GET    /v1/files/{file_id}                      +     +       404   404         404     404     403      403
 DELETE /v1/files/{file_id}                      +     +       404   404         404     404     403      403

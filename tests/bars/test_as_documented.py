@@ -16,6 +16,8 @@ from tests.bars.counts import FULL, count
 HERE = Path(__file__).parent
 LINE = {"sku": "TEA", "quantity": 2, "unit_price": "3.50"}
 
+LEAP = "0 0 29 2 *"
+
 
 def added(served: Product, path: str, body: dict[str, Any], token: str) -> str:
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": path}
@@ -53,6 +55,7 @@ def test_the_api_is_as_documented(tmp_path: Path) -> None:
             "team_id": added(served, "/v1/teams", {"name": "Returns"}, token),
             "role_id": added(served, "/v1/roles", {"name": "returns", "permissions": ["orders:read"]}, token),
             "file_id": with_content(served, added(served, "/v1/files", {"name": "orders.csv"}, token), token),
+            "schedule_id": added(served, "/v1/schedules", {"name": "Leap", "kind": "ping", "cron": LEAP}, token),
             "job_id": added(served, "/v1/jobs", {"kind": "ping"}, token),
             "task_id": added(served, "/v1/tasks", {"title": "Call Ada"}, token),
             "invitation_id": added(served, "/v1/invitations", ada | {"email": "new@example.com"}, token),

@@ -103,6 +103,7 @@ MADE: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "comment_id": ("/v1/tasks/{task_id}/comments", lambda: {"text": "Nobody there."}),
     "item_id": ("/v1/tasks/{task_id}/checklist", lambda: {"text": "Call"}),
     "invitation_id": ("/v1/invitations", lambda: {"email": _fresh(), "name": "I", "role": "clerk"}),
+    "schedule_id": ("/v1/schedules", lambda: {"name": str(new_id()), "kind": "ping", "cron": "0 0 29 2 *"}),
     "file_id": ("/v1/files", lambda: {"name": "orders.csv"}),
     "job_id": ("/v1/jobs", lambda: {"kind": "ping", "delay_s": 3600}),
 }

@@ -70,6 +70,8 @@ class Deeds:
     def __init__(self) -> None:
         self.runs: Counter[str] = Counter()
         self.order: list[str] = []
+        self.inside: Counter[str] = Counter()
+        self.beside: dict[str, int] = {}
         self.folders: list[Path] = []
         self.begun = threading.Event()
         self.go_on = threading.Event()
@@ -109,6 +111,14 @@ class Deeds:
             return {"file": running.keep(running.folder / "note.csv")}
 
         @job()
+        def alone(argument: Times, running: Job) -> None:
+            """Take a moment, and note how many of its name do beside it."""
+            self.inside[argument.name] += 1
+            self.beside[argument.name] = max(self.beside.get(argument.name, 0), self.inside[argument.name])
+            running.rest(0.01)
+            self.inside[argument.name] -= 1
+
+        @job()
         def hear(argument: Times, running: Job) -> None:
             """Wait for a neighbour that never answers."""
             self.begun.set()
@@ -123,7 +133,7 @@ class Deeds:
         def manage(argument: NoArgument, running: Job) -> None:
             """Do what only managers may ask for."""
 
-        return note, wait, write, hear, tend, manage
+        return note, wait, write, alone, hear, tend, manage
 
     def _failing(self) -> tuple[JobKind, ...]:
         @job(retry=SOON)

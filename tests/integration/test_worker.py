@@ -245,6 +245,54 @@ async def test_folders_of_workers_that_were_killed_are_removed_after_a_day(place
         assert (old.exists(), new.exists()) == (False, True)
 
 
+async def test_of_jobs_with_one_concurrency_key_one_runs_at_a_time(place: Place) -> None:
+    async with opened(place) as world, opened(place) as elsewhere:
+        beside: dict[str, int] = {}
+        elsewhere.deeds.beside = world.deeds.beside = beside
+        elsewhere.deeds.inside = world.deeds.inside
+        world.start(threads=4)
+        elsewhere.start(threads=4)
+        names = ["till"] * 8 + [f"till {n}" for n in range(4)]
+        asked = [await world.ask("alone", argument={"name": name}, concurrency_key=name) for name in names]
+        for job_id in asked:
+            assert (await world.once(job_id, "done")).attempt == 1
+        assert beside == {"till": 1, **{f"till {n}": 1 for n in range(4)}}
+
+
+async def test_who_waits_for_a_key_goes_on_when_it_is_let_go_and_not_by_chance_later(place: Place) -> None:
+    async with opened(place) as world:
+        world.start(threads=4)
+        first = await world.ask("wait", concurrency_key="till")
+        await passed(world.deeds.begun)
+        urgent = [await world.ask("note", concurrency_key="till", priority=one) for one in ("low", "high")]
+        free = await world.ask("note")
+        await world.once(free, "done")
+        assert {(await world.get(job_id)).state for job_id in urgent} == {"pending"}
+        world.deeds.go_on.set()
+        freed = (await world.once(first, "done")).ended_at
+        low, high = [await world.once(job_id, "done") for job_id in urgent]
+        assert freed is not None
+        assert high.started_at is not None
+        assert low.started_at is not None
+        assert high.started_at - freed < 1_000_000
+        assert high.started_at < low.started_at
+        assert low.attempt == high.attempt == 1
+
+
+async def test_a_key_is_held_until_the_lease_of_a_lost_worker_is_over(place: Place) -> None:
+    async with opened(place) as world:
+        first, second = [await world.ask("ping", concurrency_key="till") for _ in range(2)]
+        hands = Hands(world)
+        assert [one.job.id for one in await hands.claim()] == [first]
+        hands.at += 5_000_000
+        assert await hands.claim() == []
+        hands.at += HOUR
+        [again] = await hands.claim()
+        assert (again.job.id, again.job.attempt) == (first, 2)
+        await hands.end(again)
+        assert [one.job.id for one in await hands.claim()] == [second]
+
+
 @pytest.mark.parametrize("name", ["set", "nul", "list", "long"])
 async def test_a_result_that_cannot_be_kept_is_a_failure_that_is_told(place: Place, name: str) -> None:
     async with opened(place) as world:

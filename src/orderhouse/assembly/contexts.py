@@ -27,7 +27,7 @@ class Contexts:
         """Open what `settings` name; the databases are migrated."""
         return cls(
             Customers.opened(place_of("customers", settings), bound=settings.write_queue),
-            Jobs.opened(place_of("jobs", settings), bound=settings.write_queue),
+            Jobs.opened(place_of("jobs", settings), bound=settings.write_queue, time_zone=settings.time_zone),
             Orders.opened(place_of("orders", settings), bound=settings.write_queue),
             Users.opened(place_of("users", settings), bound=settings.write_queue),
             Tasks.opened(place_of("tasks", settings), time_zone=settings.time_zone, bound=settings.write_queue),

@@ -1,6 +1,6 @@
 """Why jobs refuses, and why a job fails."""
 
-from orderhouse.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from orderhouse.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Stale, Unavailable
 
 
 class JobNotFound(NotFound):
@@ -91,3 +91,27 @@ class FileEmpty(Conflict):
     """This file has no content yet."""
 
     code = "file_empty"
+
+
+class ScheduleNotFound(NotFound):
+    """There is no such schedule."""
+
+    code = "schedule_not_found"
+
+
+class ScheduleMovedOn(Stale):
+    """Somebody changed this schedule since you read it; read it again."""
+
+    code = "schedule_moved_on"
+
+
+class ScheduleNameTaken(Conflict):
+    """Another schedule is called so."""
+
+    code = "schedule_name_taken"
+
+
+class CronInvalid(Invalid):
+    """This is no cron expression that ever comes true."""
+
+    code = "cron_invalid"

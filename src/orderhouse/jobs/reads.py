@@ -1,4 +1,4 @@
-"""Questions about jobs and files: one, and pages of lists. Plain SQL, the same on both databases."""
+"""Questions about jobs, files and schedules: one, and pages of lists. Plain SQL, the same on both databases."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -7,8 +7,10 @@ from uuid import UUID
 from orderhouse.jobs.errors import JobNotFound
 from orderhouse.jobs.models.files import FILE_COLUMNS, FileState
 from orderhouse.jobs.models.jobs import COLUMNS, JobState
-from orderhouse.jobs.schemas import ListJobs
+from orderhouse.jobs.models.schedules import SCHEDULE_COLUMNS, ScheduleState
+from orderhouse.jobs.schemas import ListJobs, ListSchedules
 from orderhouse.kernel import pages
+from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.sql import as_id, names
 from orderhouse.runtime.database.transaction import Reading
@@ -72,3 +74,37 @@ def piece(reading: Reading, content: UUID | None, number: int) -> bytes | None:
         "SELECT data FROM file_pieces WHERE content = :content AND number = :number", content=content, number=number
     )
     return found[0] if found else None
+
+
+class SchedulePage(NamedTuple):
+    """Some schedules of the list, and the cursor of the next page."""
+
+    schedules: Sequence[ScheduleState]
+    next: str | None
+
+
+def schedule(reading: Reading, schedule_id: UUID) -> ScheduleState | None:
+    """Return a schedule; None when there is none."""
+    found = reading.row(f"SELECT {names(SCHEDULE_COLUMNS)} FROM schedules WHERE id = :id", id=schedule_id)
+    return ScheduleState.of(found) if found else None
+
+
+def schedules(reading: Reading, wanted: ListSchedules) -> SchedulePage:
+    """Return the page that is wanted of all schedules, the latest first."""
+    values: dict[str, object] = {}
+    if wanted.cursor is not None:
+        (values["after"],) = pages.key_of("schedules", wanted.cursor, UUID)
+    where = " WHERE id < :after" if values else ""
+    found = reading.rows(
+        f"SELECT {names(SCHEDULE_COLUMNS)} FROM schedules{where} ORDER BY id DESC LIMIT :limit",
+        **values,
+        limit=wanted.limit + 1,
+    )
+    shown = [ScheduleState.of(row) for row in found[: wanted.limit]]
+    return SchedulePage(shown, pages.cursor_of("schedules", shown[-1].id) if len(found) > wanted.limit else None)
+
+
+def next_time(reading: Reading) -> Instant | None:
+    """Return when the next job of a schedule is to be asked for; None for never."""
+    found = reading.row("SELECT next_at FROM schedules WHERE enabled ORDER BY next_at LIMIT 1")
+    return int(found[0]) if found else None

@@ -3,16 +3,20 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
-from orderhouse.jobs.errors import JobAlreadyQueued
+from orderhouse.jobs.errors import JobAlreadyQueued, ScheduleNameTaken
 from orderhouse.jobs.models.files import FILE_COLUMNS, FILES, FILLED, PIECES, FileState
 from orderhouse.jobs.models.jobs import CHANGING, COLUMNS, JOBS, JobState, Queues
+from orderhouse.jobs.models.schedules import SCHEDULE_CHANGING, SCHEDULE_COLUMNS, SCHEDULES, ScheduleState
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.sql import as_id, names
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.queue import Entry, Leased, Queue
 
-REFUSALS: Mapping[str, type[Refusal]] = {"jobs_unique": JobAlreadyQueued}
+REFUSALS: Mapping[str, type[Refusal]] = {
+    "jobs_unique": JobAlreadyQueued,
+    "schedules_name": ScheduleNameTaken,
+}
 """What it means that a constraint of the database was broken."""
 
 _ALL = names(COLUMNS)
@@ -81,9 +85,35 @@ class JobRepository:
         """Hold the leases of jobs that are ours on."""
         self._queues.anywhere[0].extend_all(self._tx, ids, now)
 
-    def put_back(self, job: JobState, *, counted: bool = True) -> None:
-        """Let a job that is ours wait for its next attempt; unless `counted`, as if there had been none."""
-        self._queues.anywhere[0].put_back(self._tx, job.id, job.run_at, counted=counted)
+    def put_back(self, job: JobState, due_at: Instant | None = None, *, counted: bool = True) -> None:
+        """Let a job that is ours wait until it may run, or be looked at; unless `counted`, as if never taken up."""
+        self._queues.anywhere[0].put_back(self._tx, job.id, due_at or job.run_at, counted=counted)
+
+    def running(self, keys: Collection[str], but: Collection[UUID]) -> set[str]:
+        """Return which of these concurrency keys have a job that runs, apart from `but`; until `tx` ends they do.
+
+        Whoever claims jobs with keys comes through here one at a time.
+        """
+        if self._tx.dialect == "postgresql":
+            self._tx.rows("SELECT pg_advisory_xact_lock(hashtext('concurrency keys of ' || current_schema()))")
+        found = self._tx.rows(
+            "SELECT id, concurrency_key FROM jobs WHERE state = 'running' AND concurrency_key IN :keys",
+            keys=list(keys),
+        )
+        return {key for job_id, key in found if as_id(job_id) not in but}
+
+    def let_follow(self, keys: Collection[str], now: Instant) -> None:
+        """Have the next job that waits for each of these concurrency keys looked at now, the most urgent first."""
+        for key in sorted(keys):
+            locked = " FOR UPDATE OF queue SKIP LOCKED" if self._tx.dialect == "postgresql" else ""
+            self._tx.run(
+                "UPDATE queue SET due_at = :now WHERE due_at > :now AND id = (SELECT queue.id FROM jobs JOIN queue "
+                "ON queue.id = jobs.id WHERE jobs.concurrency_key = :key AND jobs.concurrency_key IS NOT NULL "
+                "AND jobs.state = 'pending' AND jobs.run_at <= :now ORDER BY jobs.priority, jobs.id "
+                f"LIMIT 1{locked})",
+                now=now,
+                key=key,
+            )
 
     def take_off(self, ids: Collection[UUID]) -> None:
         """Let jobs that are held wait no longer."""
@@ -160,3 +190,42 @@ class FileRepository:
             limit=limit,
         )
         return [as_id(row[0]) for row in found]
+
+
+class ScheduleRepository:
+    """Schedules, in one transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        """Work in `tx`."""
+        self._tx = tx
+
+    def add(self, schedules: Iterable[ScheduleState]) -> None:
+        """Keep new schedules."""
+        self._tx.add(SCHEDULES, [one.stored(SCHEDULE_COLUMNS) for one in schedules])
+
+    def held(self, ids: Collection[UUID]) -> dict[UUID, ScheduleState]:
+        """Return these schedules; nobody else changes them, or asks for their jobs, meanwhile."""
+        found = self._tx.rows(
+            f"SELECT {names(SCHEDULE_COLUMNS)} FROM schedules WHERE id IN :ids ORDER BY id{self._tx.for_update}",
+            ids=list(ids),
+        )
+        return {one.id: one for one in map(ScheduleState.of, found)}
+
+    def due(self, now: Instant, limit: int) -> list[ScheduleState]:
+        """Return up to `limit` schedules whose time has come; nobody else gets those before `tx` ends."""
+        unseen = f"{self._tx.for_update} SKIP LOCKED" if self._tx.dialect == "postgresql" else self._tx.for_update
+        found = self._tx.rows(
+            f"SELECT {names(SCHEDULE_COLUMNS)} FROM schedules WHERE enabled AND next_at <= :now "
+            f"ORDER BY next_at, id LIMIT :limit{unseen}",
+            now=now,
+            limit=limit,
+        )
+        return list(map(ScheduleState.of, found))
+
+    def change(self, schedules: Iterable[ScheduleState]) -> None:
+        """Keep what became of schedules."""
+        self._tx.change(SCHEDULES, SCHEDULE_CHANGING, [(one.id, *one.stored(SCHEDULE_CHANGING)) for one in schedules])
+
+    def remove(self, ids: Collection[UUID]) -> None:
+        """Remove schedules."""
+        self._tx.run("DELETE FROM schedules WHERE id IN :ids", ids=list(ids))

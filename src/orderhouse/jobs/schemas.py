@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from orderhouse.jobs.contract import State
 from orderhouse.kernel.pages import LARGEST_PAGE, USUAL_PAGE, Cursor
-from orderhouse.kernel.text import InstantText, Line
+from orderhouse.kernel.text import InstantText, Line, Name
 
 ID = "0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e"
 
@@ -15,6 +16,8 @@ PATH = "/v1/jobs"
 SELF = f"{PATH}/{{}}"
 CANCELLATION = f"{PATH}/{{}}/cancellation"
 RETRY = f"{PATH}/{{}}/retry"
+SCHEDULES = "/v1/schedules"
+SCHEDULE = f"{SCHEDULES}/{{}}"
 FILES = "/v1/files"
 FILE = f"{FILES}/{{}}"
 CONTENT = f"{FILES}/{{}}/content"
@@ -23,6 +26,7 @@ Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 
 _MONTH_S = 30 * 86_400
+_ZONES = frozenset(available_timezones())
 
 KindName = Annotated[Line, Field(min_length=1, max_length=64, examples=["ping"])]
 Key = Annotated[Line, Field(min_length=1, max_length=200)]
@@ -44,6 +48,9 @@ class AskJob(_Schema):
     )
     unique_key: Key | None = Field(
         None, description="While a job of this kind with this key waits or runs, another is refused."
+    )
+    concurrency_key: Key | None = Field(
+        None, description="Of all jobs with this key, whatever their kind, one runs at a time; the others wait."
     )
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "ping", "argument": {"echo": "hello"}}]})
@@ -78,6 +85,7 @@ class JobOut(_Schema):
     argument: dict[str, Any]
     owner: str = Field(description="Who asked for it.")
     unique_key: str | None
+    concurrency_key: str | None
     attempt: int = Field(description="How often it was taken up.", examples=[1])
     progress: Progress
     cancelling: bool = Field(description="Whether somebody cancelled it while it runs; it ends in a moment.")
@@ -161,3 +169,112 @@ class FileOut(_Schema):
     links: dict[str, str] = Field(
         description="Itself and its content.", examples=[{"self": FILE.format(ID), "content": CONTENT.format(ID)}]
     )
+
+
+def _zone(name: str) -> str:
+    if name not in _ZONES:
+        raise ValueError("must be a time zone of IANA's, such as Europe/London")
+    return name
+
+
+Cron = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9A-Za-z*,/#?-]+( [0-9A-Za-z*,/#?-]+){4}$",
+        max_length=200,
+        examples=["30 6 * * MON-FRI"],
+        description="Minute, hour, day of the month, month, day of the week, as Debian's cron has them.",
+    ),
+]
+Zone = Annotated[
+    str,
+    Field(max_length=64, examples=["Europe/London"], json_schema_extra={"pattern": "^[A-Za-z0-9_+/-]*$"}),
+    AfterValidator(_zone),
+]
+
+
+class AddSchedule(_Schema):
+    """A schedule that is wanted."""
+
+    name: Name = Field(description="No other schedule is called so.", examples=["Sales every Monday"])
+    kind: KindName
+    argument: dict[str, Any] = Field(default_factory=dict, description="Of each of its jobs.", examples=[{}])
+    priority: Priority = "normal"
+    cron: Cron
+    time_zone: Zone | None = Field(None, description="By whose clocks; the shop's if left out.")
+    enabled: bool = True
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Ping every hour", "kind": "ping", "cron": "0 * * * *"}]}
+    )
+
+
+class ChangeSchedule(_Schema):
+    """What is to change about a schedule, as a JSON merge patch: what is left out stays."""
+
+    # Never seen: what is left out stays.
+    name: Name = Field(default_factory=str)
+    argument: dict[str, Any] = Field(default_factory=dict)
+    priority: Priority = Field(default_factory=lambda: PRIORITIES[1])
+    cron: Cron = Field(default_factory=str)
+    time_zone: Zone = Field(default_factory=str)
+    enabled: bool = Field(default_factory=bool)
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}, {"cron": "0 7 * * *"}]})
+
+
+class ScheduleOut(_Schema):
+    """A schedule."""
+
+    id: Annotated[str, Field(examples=[ID], json_schema_extra={"format": "uuid"})]
+    name: str
+    kind: str = Field(examples=["ping"])
+    argument: dict[str, Any]
+    priority: Priority
+    cron: str = Field(examples=["0 * * * *"])
+    time_zone: str = Field(examples=["Europe/London"])
+    enabled: bool
+    owner: str = Field(description="In whose name its jobs are asked for: who changed it last.")
+    next_at: InstantText | None = Field(description="When the next job is asked for.")
+    last_at: InstantText | None = Field(description="When its time last came.")
+    refused: str | None = Field(description="Why no job came of it then.", examples=["job_kind_not_allowed"])
+    version: int = Field(description="Counts what people changed; also its ETag.", examples=[1])
+    created_at: InstantText
+    updated_at: InstantText
+    links: dict[str, str] = Field(
+        description="Itself, and the job it asked for last.", examples=[{"self": SCHEDULE.format(ID)}]
+    )
+
+
+class SchedulePage(_Schema):
+    """A page of schedules."""
+
+    items: list[ScheduleOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+    links: dict[str, str] = Field(
+        description="Itself, and the next page unless it is the last.", examples=[{"self": f"{SCHEDULES}?limit=50"}]
+    )
+
+
+class ListSchedules(BaseModel):
+    """Which schedules, the latest first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(USUAL_PAGE, ge=1, le=LARGEST_PAGE, description="How many to a page.")
+    cursor: Cursor | None = None
+
+
+class ScheduleChange(NamedTuple):
+    """A ChangeSchedule for one schedule, at the version the caller last saw."""
+
+    schedule_id: UUID
+    wanted: ChangeSchedule
+    version: int
+
+
+class ScheduleSeen(NamedTuple):
+    """One schedule, at the version the caller last saw if it said so."""
+
+    schedule_id: UUID
+    version: int | None

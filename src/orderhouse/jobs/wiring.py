@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from orderhouse.jobs import repository
 from orderhouse.jobs.files import Files
 from orderhouse.jobs.kind import Kinds, Surroundings, discovered
-from orderhouse.jobs.models.files import FILES
 from orderhouse.jobs.models.jobs import LEASE, Queues
+from orderhouse.jobs.models.schedules import SCHEDULES
 from orderhouse.jobs.neighbours import Neighbours
 from orderhouse.jobs.runners.threads import ThreadRunner
 from orderhouse.jobs.service.claims import ClaimService
 from orderhouse.jobs.service.files import FileService
 from orderhouse.jobs.service.jobs import JobService
+from orderhouse.jobs.service.schedules import ScheduleService
 from orderhouse.jobs.worker import Worker
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Instant
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from orderhouse.runtime.web.fastapi_edge import Edge
 
-SCHEMA = Schema("jobs", FILES.metadata)
+SCHEMA = Schema("jobs", SCHEDULES.metadata)
 
 _DAY_S = 86_400
 
@@ -41,22 +42,27 @@ class Jobs:
 
     database: Database
     kinds: Kinds
+    time_zone: str = "UTC"
 
     @classmethod
-    def opened(cls, place: Place, *, bound: int = 2048, kinds: Kinds | None = None) -> "Jobs":
-        """Open the migrated database at `place`; there are all kinds of job unless it says which."""
+    def opened(cls, place: Place, *, bound: int = 2048, kinds: Kinds | None = None, time_zone: str = "UTC") -> "Jobs":
+        """Open the migrated database at `place`; there are all kinds of job unless it says which.
+
+        Schedules go by the clocks of `time_zone` where they name no other.
+        """
         database = open_database("jobs", place, SCHEMA.tables, refusals=repository.REFUSALS, bound=bound)
-        return cls(database, discovered() if kinds is None else kinds)
+        return cls(database, discovered() if kinds is None else kinds, time_zone)
 
     def routes(self, edge: "Callable[[Database], Edge]") -> "Sequence[APIRouter]":
         """Return its part of the API."""
         # The web framework is half a second to import: a worker does without it.
-        from orderhouse.jobs.routes import files, jobs
+        from orderhouse.jobs.routes import files, jobs, schedules
 
         bound, service = edge(self.database), FileService()
         return (
             jobs.routes(bound, self.database, JobService(self.kinds)),
             files.routes(bound, self.database, service, Files(self.database, service)),
+            schedules.routes(bound, self.database, self.schedules),
         )
 
     def worker(
@@ -78,7 +84,12 @@ class Jobs:
         runner = ThreadRunner(
             max(threads, 1), lambda: Surroundings(asyncio.get_running_loop(), files, folder, neighbours)
         )
-        return Worker(self.database, claims, runner)
+        return Worker(self.database, claims, runner, self.schedules)
+
+    @property
+    def schedules(self) -> ScheduleService:
+        """What decides about schedules."""
+        return ScheduleService(self.kinds, self.time_zone)
 
     async def forget(self, before: Instant) -> dict[str, int]:
         """Remove jobs that ended before an instant, and files whose time is over by now; return how many of each."""

@@ -18,6 +18,7 @@ from orderhouse.jobs.errors import JobBroke
 from orderhouse.jobs.kind import Control, Progress, Stop
 from orderhouse.jobs.models.jobs import JobState, problem_of
 from orderhouse.jobs.service.claims import Beat, Claimed, ClaimService, Ended, Failed, Outcome, Stopped
+from orderhouse.jobs.service.schedules import ScheduleService
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Clock, Instant
 from orderhouse.kernel.errors import Unavailable
@@ -64,14 +65,25 @@ class Worker:
     """How long what another process put may lie unseen, where it does not wake this one."""
     BEAT_S = 0.5
     """How often running jobs are looked after: progress kept, leases held, what was cancelled stopped."""
+    LOOK_S = 1.0
+    """How long a schedule may have been changed before it is noticed."""
     GRACE_S = 5.0
     """How long a job that is to stop may take to; then it is given up, and its end kept without it."""
 
-    def __init__(self, database: Database, claims: ClaimService, runner: Runner, *, now: Clock = clock.now) -> None:
-        """Do jobs of `database` in `runner`."""
+    def __init__(
+        self,
+        database: Database,
+        claims: ClaimService,
+        runner: Runner,
+        schedules: ScheduleService | None = None,
+        *,
+        now: Clock = clock.now,
+    ) -> None:
+        """Do jobs of `database` in `runner`, and ask for those of `schedules` at their times."""
         self._database = database
         self._claims = claims
         self._runner = runner
+        self._schedules = schedules
         self._now = now
         self._hold_every = min(queue.lease for queue in claims.queues) // 4
         self._bell = database.bell()
@@ -80,7 +92,9 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; then no job is claimed any more, and those that run are waited for or put back."""
-        beats = asyncio.create_task(self._beats(), name="job beats")
+        beside = [asyncio.create_task(self._beats(), name="job beats")]
+        if self._schedules is not None:
+            beside.append(asyncio.create_task(self._times(self._schedules), name="job schedules"))
         failures = 0
         try:
             while True:
@@ -94,8 +108,9 @@ class Worker:
                     await asyncio.sleep(min(_LONGEST_REST_S, 0.05 * 2 ** min(failures, 10)))
         finally:
             await self._leave()
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _turn(self) -> None:
         """Claim what is due, as much as there is room for, and otherwise wait until something may be."""
@@ -157,6 +172,22 @@ class Worker:
                 if isinstance(ended.outcome, Failed):
                     return
                 ended = Ended(ended.claimed, Failed(problem_of(JobBroke()), lasts=False))
+
+    async def _times(self, schedules: ScheduleService) -> None:
+        """Ask for jobs of schedules when their time has come. All workers look; whoever comes first asks."""
+        while True:
+            try:
+                at = await self._database.read(reads.next_time)
+                if at is not None and at <= self._now():
+                    for job in await self._database.write(schedules.fire, None):
+                        log.info("job_scheduled", job=str(job.id), kind=job.kind)
+                    at = await self._database.read(reads.next_time)
+            except Exception as error:  # noqa: BLE001 - the next look may reach the database again
+                log.warning("schedules_not_looked_at", error=type(error).__name__)
+                at = None
+            left_s = self.LOOK_S if at is None else (at - self._now()) / _SECOND
+            # Somebody may change a schedule meanwhile: a second is as exact as cron is.
+            await asyncio.sleep(min(self.LOOK_S, max(0.01, left_s)))
 
     async def _beats(self) -> None:
         """Look after what runs, again and again."""

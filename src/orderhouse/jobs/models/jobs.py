@@ -29,6 +29,7 @@ from orderhouse.runtime.queue import Queue
 tables = tables_of("jobs")
 
 _ACTIVE = text("unique_key IS NOT NULL AND state IN ('pending', 'running')")
+_WAITING = text("concurrency_key IS NOT NULL AND state = 'pending'")
 _ENDED = text("ended_at IS NOT NULL")
 
 JOBS = Table(
@@ -59,12 +60,15 @@ JOBS = Table(
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("at_home", Boolean, nullable=False),
+    Column("concurrency_key", Text),
     # Lists go by the time of asking, which is the primary key's order: of all, of a state, a kind, or an owner.
     Index("jobs_state", "state", "id"),
     Index("jobs_kind", "kind", "id"),
     Index("jobs_owner", "owner", "id"),
     # What ended long ago is removed from the oldest on.
     Index("jobs_ended", "ended_at", sqlite_where=_ENDED, postgresql_where=_ENDED),
+    # What waits for its concurrency key.
+    Index("jobs_waiting", "concurrency_key", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
     # While one with a unique key waits or runs, there is no other.
     Index("jobs_unique", "kind", "unique_key", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
 )
@@ -147,6 +151,7 @@ class JobState:
     started_at: Instant | None
     ended_at: Instant | None
     at_home: bool
+    concurrency_key: str | None
 
     @classmethod
     def asked(
@@ -179,6 +184,7 @@ class JobState:
             started_at=None,
             ended_at=None,
             at_home=kind.at_home,
+            concurrency_key=wanted.concurrency_key,
         )
 
     @classmethod

@@ -127,6 +127,7 @@ def _shown(job: JobState) -> dict[str, Any]:
         "argument": job.argument,
         "owner": job.owner,
         "unique_key": job.unique_key,
+        "concurrency_key": job.concurrency_key,
         "attempt": job.attempt,
         "progress": {"done": job.done, "total": job.total, "note": job.note},
         "cancelling": job.cancelling,

@@ -1,8 +1,9 @@
 """What workers do with jobs: claim them, hold them, and say what they came to. An old lease changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from orderhouse.jobs.errors import JobDeadlinePassed, JobTooSlow, JobWorkersLost
 from orderhouse.jobs.kind import JobKind, Kinds, Progress, Stop
@@ -16,6 +17,9 @@ from orderhouse.runtime.queue import Leased, LeaseLost
 
 _UNKNOWN_AGAIN = 10_000_000
 """How long a job waits, in microseconds, that was claimed by a worker too old or too new to know its kind."""
+
+_LOOKED_AT_AGAIN = 2_000_000
+"""How long a job may lie unseen, in microseconds, whose concurrency key was let go unheard."""
 
 
 class Claimed(NamedTuple):
@@ -92,6 +96,7 @@ class ClaimService:
     def _claimed(self, tx: Transaction, jobs: JobRepository, limit: int, now: Instant) -> list[Claimed]:
         leases = jobs.claim(self.queues, limit, now)
         held = jobs.held([leased.id for leased in leases])
+        taken = self._taken(jobs, held)
         claimed: list[Claimed] = []
         ended: list[JobState] = []
         for leased in leases:
@@ -100,11 +105,20 @@ class ClaimService:
                 jobs.put_back(job.again(now + _UNKNOWN_AGAIN, job.error), counted=False)
             elif (end := _over(job, kind, leased.attempts, now)) is not None:
                 ended.append(end)
+            elif job.concurrency_key in taken:
+                # Looked at again when the one that runs ends; and in any case by and by, as that may be missed.
+                jobs.put_back(job, now + _LOOKED_AT_AGAIN, counted=False)
             else:
+                taken |= {job.concurrency_key} - {None}
                 claimed.append(Claimed(leased, job.begun(leased.attempts, now), kind))
         self._end(tx, jobs, ended, now)
         jobs.change([one.job for one in claimed])
         return claimed
+
+    def _taken(self, jobs: JobRepository, held: Mapping[UUID, JobState]) -> set[str | None]:
+        """Return the concurrency keys among these that others run under."""
+        keys = {job.concurrency_key for job in held.values() if job.concurrency_key is not None}
+        return {*jobs.running(keys, held)} if keys else set()
 
     def beat(self, tx: Transaction, asked: Sequence[Beat]) -> list[JobState | Refusal]:
         """Hold jobs on and keep how far they are; LeaseLost for those that are ours no longer."""
@@ -133,6 +147,8 @@ class ClaimService:
             if isinstance(outcome, JobState) and outcome.active:
                 jobs.put_back(outcome, counted=one.outcome != Stopped("leaving"))
         jobs.change([job for job in after if job.active])
+        if keys := {job.concurrency_key for job in after if job.concurrency_key is not None}:
+            jobs.let_follow(keys, now)
         return outcomes
 
     def _end(self, tx: Transaction, jobs: JobRepository, ended: Sequence[JobState], now: Instant) -> None:
