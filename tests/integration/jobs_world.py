@@ -198,7 +198,7 @@ class World:
 
     def worker(self, *, threads: int = 4, lease_s: float = 20.0, home: bool = True) -> Worker:
         """Return a worker whose heart beats fast enough for a test."""
-        made = self.jobs.worker(self.folder, threads=threads, home=home, lease=int(lease_s * 1_000_000))
+        made = self.jobs.worker(self.folder, threads=threads, home=home, lease_s=lease_s)
         made.BEAT_S, made.POLL_S, made.GRACE_S = 0.02, 0.02, 0.3
         return made
 

@@ -116,7 +116,10 @@ def _lifespan(
         await contexts.users.welcome_first_owner(settings.owner_email, let_in)
         tasks = [asyncio.create_task(follower.run(), name=name) for name, follower in followers.items()]
         worker = contexts.jobs.worker(
-            settings.data_dir.resolve() / "jobs", of_server(contexts, analytics), threads=settings.job_threads
+            settings.data_dir.resolve() / "jobs",
+            of_server(contexts, analytics),
+            threads=settings.job_threads,
+            lease_s=settings.job_lease_s,
         )
         tasks.append(asyncio.create_task(worker.run(), name="worker"))
         tasks.append(asyncio.create_task(timekeeper.run(), name="timekeeper"))

@@ -26,7 +26,11 @@ async def work(contexts: Contexts, settings: Settings) -> None:
     folder = made(settings.data_dir).resolve()
     sales = OwnSales(folder, DirectSource(contexts.orders.database), contexts.customers.directory, settings)
     worker = contexts.jobs.worker(
-        folder / "jobs", of_worker(contexts, sales), threads=max(1, settings.job_threads), home=False
+        folder / "jobs",
+        of_worker(contexts, sales),
+        threads=max(1, settings.job_threads),
+        home=False,
+        lease_s=settings.job_lease_s,
     )
     working = asyncio.create_task(worker.run())
     for name in (signal.SIGTERM, signal.SIGINT):

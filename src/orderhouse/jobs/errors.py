@@ -111,6 +111,12 @@ class ScheduleNameTaken(Conflict):
     code = "schedule_name_taken"
 
 
+class ScheduleZoneUnknown(Invalid):
+    """No zone of IANA's is called so; one is Europe/London."""
+
+    code = "schedule_zone_unknown"
+
+
 class CronInvalid(Invalid):
     """This is no cron expression that ever comes true."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orderhouse.jobs import repository
 from orderhouse.jobs.files import Files
 from orderhouse.jobs.kind import Kinds, Surroundings, discovered
-from orderhouse.jobs.models.jobs import LEASE, Queues
+from orderhouse.jobs.models.jobs import LEASE_S, Queues
 from orderhouse.jobs.models.schedules import SCHEDULES
 from orderhouse.jobs.neighbours import Neighbours
 from orderhouse.jobs.runners.threads import ThreadRunner
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SCHEMA = Schema("jobs", SCHEDULES.metadata)
 
 _DAY_S = 86_400
+_SQLITE_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +73,24 @@ class Jobs:
         *,
         threads: int,
         home: bool = True,
-        lease: int = LEASE,
+        lease_s: float = LEASE_S,
     ) -> Worker:
         """Return what does jobs, so many at a time, which write in `folder`.
 
         One at `home` also does what is done nowhere else, and does nothing else when it has no threads.
         """
         _sweep(folder)
-        claims = ClaimService(self.kinds, Queues.leasing(lease), home=home, anywhere=threads > 0)
+        claims = ClaimService(self.kinds, Queues.leasing(int(lease_s * 1_000_000)), home=home, anywhere=threads > 0)
         files = Files(self.database, FileService())
         runner = ThreadRunner(
             max(threads, 1), lambda: Surroundings(asyncio.get_running_loop(), files, folder, neighbours)
         )
-        return Worker(self.database, claims, runner, self.schedules)
+        worker = Worker(self.database, claims, runner, self.schedules)
+        if self.database.dialect == "sqlite" and not home:
+            # Nothing on SQLite tells another process that there is something to do, and a look is a tenth of a
+            # millisecond.
+            worker.POLL_S = _SQLITE_POLL_S
+        return worker
 
     @property
     def schedules(self) -> ScheduleService:

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     job_threads: int = Field(
         8, ge=0, le=256, description="How many jobs a process does at a time; 0 leaves them to workers."
     )
+    job_lease_s: float = Field(
+        20, ge=1, le=3600, description="How long a job stays unseen whose worker was lost; a live one holds on."
+    )
     keep_answers_hours: int = Field(
         24, ge=24, le=8760, description="How long a retry hears the stored answer; a day at least."
     )

@@ -93,8 +93,8 @@ CHANGING = (
 
 _JSON = frozenset({"argument", "result", "error"})
 
-LEASE = 20_000_000
-"""How long a job whose worker was lost stays unseen, in microseconds."""
+LEASE_S = 20.0
+"""How long a job whose worker was lost stays unseen where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Queues:
     at_home: tuple[Queue, ...]
 
     @classmethod
-    def leasing(cls, lease: int = LEASE) -> "Queues":
+    def leasing(cls, lease: int = int(LEASE_S * 1_000_000)) -> "Queues":
         """Return them, claimed for `lease` microseconds."""
         return cls(
             tuple(Queue(f"jobs:{name}", lease=lease) for name in PRIORITIES),

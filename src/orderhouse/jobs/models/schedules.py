@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import orjson
 from cronsim import CronSim, CronSimError
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text, text
 
 from orderhouse.jobs import contract
-from orderhouse.jobs.errors import CronInvalid
+from orderhouse.jobs.errors import CronInvalid, ScheduleZoneUnknown
 from orderhouse.jobs.models.jobs import tables
 from orderhouse.jobs.schemas import PRIORITIES, AddSchedule, AskJob, ChangeSchedule
 from orderhouse.kernel.clock import Instant, from_datetime
@@ -22,6 +22,7 @@ from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.tables import Id, Json
 
 _ENABLED = text("enabled")
+_ZONES = frozenset(available_timezones())
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SCHEDULES = Table(
@@ -54,10 +55,12 @@ SCHEDULE_CHANGING = tuple(name for name in SCHEDULE_COLUMNS if name not in ("id"
 
 
 def after(cron: str, time_zone: str, instant: Instant) -> Instant:
-    """Return when `cron` next says so after an instant, by the clocks of `time_zone`; CronInvalid if it never does.
+    """Return when `cron` next says so after an instant, by the clocks of `time_zone`; ScheduleZoneUnknown, CronInvalid.
 
     An hour that clocks show twice is taken once, and what falls into one they leave out comes right after it.
     """
+    if time_zone not in _ZONES:
+        raise ScheduleZoneUnknown
     try:
         moment = (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(time_zone))
         return from_datetime(next(CronSim(cron, moment)).astimezone(UTC))

@@ -14,6 +14,7 @@ from orderhouse.jobs.errors import (
     ScheduleMovedOn,
     ScheduleNameTaken,
     ScheduleNotFound,
+    ScheduleZoneUnknown,
 )
 from orderhouse.jobs.models.schedules import ScheduleState
 from orderhouse.jobs.schemas import (
@@ -43,7 +44,7 @@ from orderhouse.runtime.web.fastapi_edge import (
     needs,
 )
 
-_REFUSES = (CronInvalid, JobKindUnknown, JobKindNotAllowed, JobArgumentInvalid, ScheduleNameTaken)
+_REFUSES = (CronInvalid, ScheduleZoneUnknown, JobKindUnknown, JobKindNotAllowed, JobArgumentInvalid, ScheduleNameTaken)
 
 
 def routes(edge: Edge, database: Database, service: ScheduleService) -> APIRouter:

@@ -46,7 +46,8 @@ class ScheduleService:
 
         def added(one: Asked[AddSchedule]) -> ScheduleState:
             self._check(one.wanted.kind, one.wanted.argument, one.caller)
-            schedule = ScheduleState.added(one.wanted, one.wanted.time_zone or self._time_zone, one.caller, one.at)
+            zone = self._time_zone if one.wanted.time_zone is None else one.wanted.time_zone
+            schedule = ScheduleState.added(one.wanted, zone, one.caller, one.at)
             ScheduleRepository(tx).add([schedule])
             tx.tell([schedule.fact(contract.SCHEDULE_ADDED, one.origin, one.at)])
             return schedule
