@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import analytics, frameworks, importing, orm, overload, placing, reads, report, soak, verifying
+from bench import analytics, frameworks, importing, orm, overload, placing, reads, report, soak, verifying, waking
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
@@ -26,6 +26,7 @@ MEASURES: dict[str, Callable[[], dict[str, object]]] = {
     "overload": overload.measure,
     "importing": importing.measure,
     "analytics": analytics.measure,
+    "waking": waking.measure,
     "soak": soak.measure,
 }
 

@@ -32,6 +32,7 @@ def page(results: dict[str, Any]) -> str:
         "frameworks": _frameworks,
         "orm": _orm,
         "overload": _overload,
+        "waking": _waking,
         "soak": _soak,
         "importing": _importing,
         "analytics": _analytics,
@@ -181,6 +182,33 @@ def _overload(told: dict[str, Any]) -> Iterator[str]:
             f"| {', '.join(str(one['recovered_s']) for one in rounds)} |"
         )
     yield ""
+
+
+def _waking(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## From fact to effect\n\n`python -m bench waking`, {told['at']}, {told['machine']}.\n"
+    yield (
+        f"{told['facts']} facts a round, one now and then, with nothing else to do: from when whoever told a fact knew "
+        "that it is durable to when its effect in another context was. Median of the rounds, and each of them.\n"
+    )
+    yield "| | p50 ms | p99 ms |"
+    yield "|---|---|---|"
+    for name, rounds in told["latencies"].items():
+        cells = [_each([one[quantile] for one in rounds]) for quantile in ("p50_ms", "p99_ms")]
+        yield f"| {name} | {' | '.join(cells)} |"
+    yield (
+        f"\n{told['contexts']} contexts in one PostgreSQL commit a fact each, as fast as they can. Other processes are "
+        "told of them:\n"
+    )
+    yield "| | transactions/s |"
+    yield "|---|---|"
+    names = {"apart, together": "**apart from the commits, those of 50 ms together**"}
+    for how, figures in told["commits"].items():
+        yield f"| {names.get(how, how)} | {_each(figures)} |"
+    yield ""
+
+
+def _each(figures: list[float]) -> str:
+    return f"**{statistics.median(figures):,g}** ({', '.join(f'{one:,g}' for one in figures)})"
 
 
 def _soak(told: dict[str, Any]) -> Iterator[str]:

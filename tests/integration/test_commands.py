@@ -212,12 +212,14 @@ def test_readers_are_told_and_have_a_range_of_facts_again(folder: Path) -> None:
     assert run("seed").exit_code == 0
     asyncio.run(park(folder))
     [line] = run("readers").stdout.splitlines()[1:]
-    name, log, position, lag, waiting, dead = line.split()
+    name, log, position, lag, waiting, dead, attempts, oldest = line.split()
     assert (name, log, lag, waiting, dead) == ("orders.customers", "customers", "0", "0", "0")
+    assert (attempts, oldest) == ("0", "-"), "nothing waits"
     queued = run("replay", "orders.customers", "1", position)
     assert queued.exit_code == 0
     assert f"{position} facts are queued" in queued.stderr
-    assert run("readers").stdout.splitlines()[1].split()[4] == position
+    waits = run("readers").stdout.splitlines()[1].split()
+    assert (waits[4], waits[7] > "2026") == (position, True), "since when, too"
     assert run("replay", "orders.customers", "1", "1").exit_code == 2, "the first is under way"
     asyncio.run(park(folder))
     assert run("readers").stdout.splitlines()[1].split()[4] == "0"

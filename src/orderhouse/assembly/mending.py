@@ -27,10 +27,12 @@ class NotAnObject(Invalid):
 
 async def readers(contexts: Contexts, console: Console) -> None:
     """Print how far every reader that keeps its place in a database has come."""
-    table = Table("reader", "log", "position", "lag", "waiting", "dead", box=None)
+    table = Table("reader", "log", "position", "lag", "waiting", "dead", "attempts", "oldest", box=None)
     for one in subscribers.kept_in_databases(contexts):
         at = await one.standing()
-        table.add_row(one.name, one.log.name, *map(str, (at.position, at.lag, at.waiting, at.dead)))
+        counts = (at.position, at.lag, at.waiting, at.dead, at.attempts)
+        oldest = min((since for since in (at.oldest_at, at.parked_since) if since is not None), default=None)
+        table.add_row(one.name, one.log.name, *map(str, counts), as_text(oldest) if oldest else "-")
     console.print(table)
 
 

@@ -27,6 +27,7 @@ def place_of(context: str, settings: Settings) -> Place:
             lock_ms=settings.lock_ms,
             connect_s=settings.connect_ms / 1000,
             readers=settings.readers,
+            direct_url=settings.direct_url,
         )
     return made(settings.data_dir).resolve() / f"{context}.sqlite3"
 

@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="A postgresql:// address to keep orders there, a schema per context; empty: SQLite in data_dir.",
     )
+    database_direct_url: SecretStr = Field(
+        SecretStr(""),
+        description="The same database past a pgbouncer, for what has to listen there; empty: database_url.",
+    )
     keys_dir: str = Field(
         "", description="Where the signing keys are, which services of one house share; empty: keys in data_dir."
     )
@@ -109,7 +113,7 @@ class Settings(BaseSettings):
         email_key(address)
         return address
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _postgres(cls, url: SecretStr) -> SecretStr:
         if url.get_secret_value() and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -151,6 +155,11 @@ class Settings(BaseSettings):
     def postgres_url(self) -> str:
         """The address of PostgreSQL; empty for SQLite."""
         return self.database_url.get_secret_value().replace("postgres://", "postgresql://", 1)
+
+    @property
+    def direct_url(self) -> str:
+        """The address of PostgreSQL past any pooler; empty where it is the same."""
+        return self.database_direct_url.get_secret_value().replace("postgres://", "postgresql://", 1)
 
 
 def loaded(**given: Any) -> Settings:

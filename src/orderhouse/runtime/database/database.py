@@ -14,6 +14,7 @@ from orderhouse.runtime.database.postgres import PostgresPlace, PostgresReaders,
 from orderhouse.runtime.database.sql import Dialect
 from orderhouse.runtime.database.sqlite import SqliteReader, SqliteWriter
 from orderhouse.runtime.database.transaction import Reading, Transaction, Work
+from orderhouse.runtime.database.wakes import Bell, PostgresWakes
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -62,8 +63,11 @@ class Database(ABC):
         """Write what still waits, and let go of everything."""
 
     def bell(self) -> asyncio.Event:
-        """Return an event that is set whenever this process told facts here; whoever waits for it clears it."""
-        event = asyncio.Event()
+        """Return an event that is set whenever facts were told here; whoever waits for it clears it before a look.
+
+        What other processes tell is heard on PostgreSQL alone, and may be missed: whoever waits looks now and then.
+        """
+        event = Bell(self._listen)
         self._listeners.append(event)
         return event
 
@@ -74,6 +78,10 @@ class Database(ABC):
     def _ring(self) -> None:
         for event in self._listeners:
             event.set()
+
+    def _listen(self) -> None:
+        """Hear of other processes' facts, where there is a way to."""
+        return
 
 
 def decided(outcomes: Sequence[R | Refusal]) -> R:
@@ -146,12 +154,20 @@ class PostgresDatabase(Database):
         self._writers = [PostgresWriter(place) for _ in range(self._LANES)]
         self._readers = PostgresReaders(place)
         self._writing = TaskLane(
-            [writer.perform for writer in self._writers], bound=bound, refusals=refusals, told=self._ring
+            [writer.perform for writer in self._writers], bound=bound, refusals=refusals, told=self._tell
         )
+        self._wakes = PostgresWakes(place, self._ring)
 
     @property
     def _lane(self) -> Lane:
         return self._writing
+
+    def _tell(self) -> None:
+        self._ring()
+        self._wakes.tell()
+
+    def _listen(self) -> None:
+        self._wakes.listen()
 
     async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of a question."""
@@ -164,6 +180,7 @@ class PostgresDatabase(Database):
     async def close(self) -> None:
         """Write what still waits, and let go of every connection."""
         await self._writing.close()
+        await self._wakes.close()
         for writer in self._writers:
             await writer.close()
         await self._readers.close()

@@ -46,6 +46,8 @@ class PostgresPlace:
     lock_ms: int = 5_000
     connect_s: float = 3.0
     readers: int = 4
+    direct_url: str = ""
+    """Where `url` is, past any pooler that would not keep a connection that listens."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -282,7 +284,7 @@ class PostgresReaders:
     def __init__(self, place: PostgresPlace) -> None:
         """Ask at `place`; connections are made when they are needed."""
         self._place = place
-        self._address = make_url(place.url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._address = address_of(place.url)
         self._open: set[asyncpg.Connection[Any]] = set()
         self._idle: list[asyncpg.Connection[Any]] = []
         self._turn = asyncio.Semaphore(place.readers)
@@ -352,6 +354,11 @@ class PostgresReaders:
         self._idle.clear()
         while self._open:
             self._open.pop().terminate()
+
+
+def address_of(url: str) -> str:
+    """Return `url` as the driver itself takes it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _waited(awaitable: Awaitable[R]) -> R:
