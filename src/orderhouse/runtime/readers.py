@@ -183,7 +183,7 @@ class DatabaseSink:
         except (Unavailable, StillRunning, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - one by one shows which of them it was
-            for fact in sorted(facts, key=_position):
+            for fact in each_once(facts):
                 await self._take_or_park(fact)
 
     async def _take_or_park(self, fact: Fact) -> None:
@@ -224,7 +224,7 @@ class DatabaseSink:
         if found is None:
             tx.run("INSERT INTO readers (name, position) VALUES (:name, 0)", name=self._place)
         position = int(found[0]) if found else 0
-        new = sorted({fact.position: fact for fact in facts if fact.position > position}.values(), key=_position)
+        new = [fact for fact in each_once(facts) if fact.position > position]
         for expected, fact in enumerate(new, position + 1):
             if fact.position != expected:
                 raise FactsOutOfOrder(f"{self.name}: expected position {expected}, got {fact.position}.")
@@ -283,6 +283,11 @@ class DatabaseSink:
             self.parked.finish(tx, leased)
             self._do(tx, [parked_fact(leased.payload)])
         return [None for _ in asked]
+
+
+def each_once(facts: Sequence[Fact]) -> list[Fact]:
+    """Return each of `facts` once, in the order of the log."""
+    return sorted({fact.position: fact for fact in facts}.values(), key=_position)
 
 
 def _position(fact: Fact) -> int:
