@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Database, Place
@@ -84,6 +86,15 @@ async def test_failures_come_back_later_then_die_and_can_be_mended(place: Place)
         assert (dead.reason, dead.attempts) == ("second", 2)
         await done(database, lambda tx: WORK.replay(tx, dead.id, 10_000, {"n": 7}))
         assert [leased.payload for leased in await claimed(database, 10_000)] == [{"n": 7}]
+
+
+@given(st.integers(1, 40))
+def test_retries_wait_ever_longer_up_to_a_limit_and_never_all_the_same(attempts: int) -> None:
+    queue = Queue("work", first_delay=1_000, longest_delay=600_000)
+    delays = [queue._delay(attempts) for _ in range(30)]
+    longest = min(1_000 * 2 ** (attempts - 1), 600_000)
+    assert longest // 2 <= min(delays) <= max(delays) <= longest
+    assert len(set(delays)) > 5, "what failed together does not come back together"
 
 
 async def test_only_dead_letters_can_be_replayed(place: Place) -> None:
