@@ -18,15 +18,14 @@ from hypothesis import strategies as st
 
 from orderhouse.analytics.errors import FactsMissing
 from orderhouse.analytics.projection import Projection
-from orderhouse.analytics.readers import READS as ANALYTICS_READS
 from orderhouse.analytics.readers import ProjectionSink
 from orderhouse.analytics.schemas import SalesQuery
 from orderhouse.analytics.service import SalesService
+from orderhouse.assembly.facts import READS
 from orderhouse.customers import contract as customers
 from orderhouse.kernel.events import Fact
 from orderhouse.kernel.ids import new_id
 from orderhouse.orders import contract as orders
-from orderhouse.orders.readers import READS as ORDERS_READS
 from orderhouse.orders.readers import keep_cards
 from orderhouse.orders.wiring import SCHEMA
 from orderhouse.runtime import migrate
@@ -189,7 +188,10 @@ def of_analytics(folder: Path) -> Iterator[Reader]:
     otherwise.close()
 
 
-@pytest.fixture(params=["orders on SQLite", "orders on PostgreSQL", "analytics"])
+READERS = ("orders on SQLite", "orders on PostgreSQL", "analytics")
+
+
+@pytest.fixture(params=READERS)
 def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reader]:
     if request.param == "analytics":
         with of_analytics(tmp_path) as found:
@@ -198,6 +200,10 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reader]:
     url = request.getfixturevalue("postgres_url") if "PostgreSQL" in request.param else ""
     with of_orders(url, tmp_path) as found:
         yield found
+
+
+def test_every_reader_of_the_product_is_here() -> None:
+    assert {name.split()[0] for name in READERS} == set(READS)
 
 
 def test_whatever_comes_twice_late_or_in_another_order_leaves_the_same(reader: Reader) -> None:
@@ -212,8 +218,8 @@ def test_whatever_comes_twice_late_or_in_another_order_leaves_the_same(reader: R
         assert reader.run(equal(reader))
 
     whatever()
-    reads = {**ORDERS_READS, **ANALYTICS_READS}[reader.log]
-    assert told == set(reads), "every fact that is read was delivered"
+    reads = {name for read in READS.values() for name in read.get(reader.log, ())}
+    assert told == reads, "every fact that is read was delivered"
 
 
 def test_a_range_that_is_replayed_leaves_the_same(tmp_path: Path) -> None:
