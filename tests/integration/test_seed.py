@@ -12,7 +12,9 @@ from orderhouse.assembly import seed
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.places import SCHEMAS
 from orderhouse.assembly.seed import DAYS, INACTIVE, ORDERS
+from orderhouse.auth.wiring import opened_database as opened_auth
 from orderhouse.customers.wiring import Customers
+from orderhouse.jobs.wiring import Jobs
 from orderhouse.kernel import clock
 from orderhouse.orders.wiring import Orders
 from orderhouse.runtime import facts, migrate
@@ -20,6 +22,7 @@ from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading
+from orderhouse.tasks.wiring import Tasks
 from orderhouse.users.wiring import Users
 
 pytestmark = pytest.mark.anyio
@@ -41,9 +44,14 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Place]:
 
 @asynccontextmanager
 async def opened(places: dict[str, Place]) -> AsyncIterator[Contexts]:
-    customers = Customers.opened(places["customers"], bound=100)
-    orders, users = Orders.opened(places["orders"], bound=100), Users.opened(places["users"], bound=100)
-    contexts = Contexts(customers, orders, users)
+    contexts = Contexts(
+        Customers.opened(places["customers"], bound=100),
+        Jobs.opened(places["jobs"], bound=100),
+        Orders.opened(places["orders"], bound=100),
+        Users.opened(places["users"], bound=100),
+        Tasks.opened(places["tasks"], bound=100),
+        opened_auth(places["auth"], bound=100),
+    )
     try:
         yield contexts
     finally:
