@@ -85,14 +85,7 @@ def _prepared(case: Case[Any]) -> None:
     path, fresh = case.operation.path, uuid.uuid4().hex
     if isinstance(case.body, dict) and {"role", "email"} <= case.body.keys():
         case.body |= {"role": "clerk", "email": f"{fresh}@example.com"}
-    if path == "/v1/jobs" and isinstance(case.body, dict):
-        case.body |= {"kind": "ping", "argument": {}, "deadline_s": None, "unique_key": fresh}
-    if path.startswith("/v1/schedules") and isinstance(case.body, dict):
-        # What no schema can say: that such a kind takes such an argument, and that the time ever comes.
-        case.body |= {"name": fresh, "argument": {}, "cron": "0 0 29 2 *"}
-        case.body |= {"kind": "ping"} if "kind" in case.body else {}
-    if path.endswith(("/cancellation", "/retry")):
-        KNOWN["job_id"] = _waiting() if path.endswith("/cancellation") else _cancelled()
+    _startable(case, fresh)
     if path.endswith("/role"):
         case.body = {"role": "clerk"}
     if path == "/v1/people-searches":
@@ -106,6 +99,19 @@ def _prepared(case: Case[Any]) -> None:
         (name,) = case.path_parameters
         case.path_parameters[name] = _MADE[name](fresh)
         case.headers.pop("If-Match", None)
+
+
+def _startable(case: Case[Any], fresh: str) -> None:
+    """Ask for a job of a kind that is there, at a time that comes; cancel one that waits, and retry one that ended."""
+    path = case.operation.path
+    if path == "/v1/jobs" and isinstance(case.body, dict):
+        case.body |= {"kind": "ping", "argument": {}, "deadline_s": None, "unique_key": fresh}
+    if path.startswith("/v1/schedules") and isinstance(case.body, dict):
+        # What no schema can say: that such a kind takes such an argument, and that the time ever comes.
+        case.body |= {"name": fresh, "argument": {}, "cron": "0 0 29 2 *"}
+        case.body |= {"kind": "ping"} if "kind" in case.body else {}
+    if path.endswith(("/cancellation", "/retry")):
+        KNOWN["job_id"] = _waiting() if path.endswith("/cancellation") else _cancelled()
 
 
 def _mendable(case: Case[Any]) -> None:

@@ -17,7 +17,7 @@ from orderhouse.jobs.schemas import PRIORITIES, AddSchedule, AskJob, ChangeSched
 from orderhouse.kernel.clock import Instant, from_datetime
 from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.kernel.ids import new_id
-from orderhouse.kernel.principal import Principal, Role
+from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.tables import Id, Json
 
@@ -83,7 +83,7 @@ class ScheduleState:
     time_zone: str
     enabled: bool
     owner: str
-    role: Role
+    role: str
     next_at: Instant
     last_at: Instant | None
     last_job: UUID | None
