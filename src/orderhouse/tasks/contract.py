@@ -24,6 +24,7 @@ COMMENT_REMOVED = "TaskCommentRemoved"
 ITEM_ADDED = "TaskItemAdded"
 ITEM_CHANGED = "TaskItemChanged"
 ITEM_REMOVED = "TaskItemRemoved"
+REMINDER_DUE = "TaskReminderDue"
 RULE_ADDED = "TaskRuleAdded"
 RULE_CHANGED = "TaskRuleChanged"
 RULE_REMOVED = "TaskRuleRemoved"
@@ -70,6 +71,14 @@ class PartData(FactData):
     task_id: Id
 
 
+class ReminderData(PartData):
+    """Of which task, and how long before its end."""
+
+    hours_before: int
+    due_at: Annotated[int, Field(description="An instant (µs).")]
+    assigned_to: Annotated[str | None, Field(description="Who is to do it: the subject of a token.")]
+
+
 class RuleData(FactData):
     """What kind of rule it is."""
 
@@ -86,6 +95,11 @@ FACT_KINDS = (
     FactKind(COMMENT_REMOVED, "A comment was removed by itself. Told once, last of all.", PartData),
     FactKind(ITEM_ADDED, "An item was added to a task's checklist. Told once per item, first of all.", PartData),
     FactKind(ITEM_CHANGED, "An item was done, or is not done after all, or is called something else.", PartData),
+    FactKind(
+        REMINDER_DUE,
+        "A task that is still to be done is due in so many hours. Told once for each reminder of each due date.",
+        ReminderData,
+    ),
     FactKind(RULE_ADDED, "A rule that raises tasks was added. Told once per rule, first of all.", RuleData),
     FactKind(RULE_CHANGED, "A rule that raises tasks was changed, switched on or off.", RuleData),
     FactKind(RULE_REMOVED, "A rule that raises tasks was removed. Told once, last of all.", RuleData),

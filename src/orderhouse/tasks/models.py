@@ -75,6 +75,7 @@ class TaskState:
     due_on: str | None
     time_zone: str
     due_at: Instant | None
+    remind_hours_before: tuple[int, ...]
     order_id: UUID | None
     customer_id: UUID | None
     created_by: str
@@ -148,6 +149,9 @@ class Task(_Mapped):
 
     tagged: Mapped[list["TaskTag"]] = relationship(cascade="all, delete-orphan", order_by="TaskTag.tag")
     watched: Mapped[list["TaskWatcher"]] = relationship(cascade="all, delete-orphan", order_by="TaskWatcher.watcher")
+    reminders: Mapped[list["TaskReminder"]] = relationship(
+        cascade="all, delete-orphan", order_by="TaskReminder.hours_before"
+    )
     words: Mapped[list["TaskWord"]] = relationship(cascade="all, delete-orphan")
 
     @classmethod
@@ -164,6 +168,7 @@ class Task(_Mapped):
             updated_at=at,
         )
         task._take(_columns(wanted.model_dump(exclude={"status"}) | {"time_zone": wanted.time_zone or time_zone}))
+        task._remind(at)
         return task
 
     def change(self, said: dict[str, Any], *, at: Instant) -> list[str]:
@@ -178,6 +183,8 @@ class Task(_Mapped):
             self.status, self.open = to, to in OPEN
             self.closed_at = None if self.open else at
         changed = [name for name in said if getattr(self.state, name) != getattr(before, name)]
+        if {"status", "due_on", "time_zone", "remind_hours_before"} & set(changed):
+            self._remind(at)
         if changed:
             self.version += 1
             self.updated_at = at
@@ -188,6 +195,7 @@ class Task(_Mapped):
             day, zone = columns.get("due_on", self.due_on), columns.get("time_zone", self.time_zone)
             columns["due_at"] = _due_at(day, zone)
         tags, watchers = columns.pop("tags", None), columns.pop("watchers", None)
+        hours = columns.pop("remind_hours_before", None)
         for name, value in columns.items():
             setattr(self, name, value)
         if tags is not None:
@@ -196,9 +204,18 @@ class Task(_Mapped):
         if watchers is not None:
             there = {one.watcher: one for one in self.watched}
             self.watched = [there.get(who) or TaskWatcher(watcher=who) for who in watchers]
+        if hours is not None:
+            once = {one.hours_before: one for one in self.reminders}
+            self.reminders = [once.get(hour) or TaskReminder(hours_before=hour) for hour in hours]
         if "title" in columns or "description" in columns:
             known = {one.word: one for one in self.words}
             self.words = [known.get(word) or TaskWord(word=word) for word in _words(self.title, self.description)]
+
+    def _remind(self, now: Instant) -> None:
+        """Have reminders told when they are due: those of what is still to be done, and whose time has not passed."""
+        for reminder in self.reminders:
+            due = self.due_at - reminder.hours_before * HOUR
+            reminder.next_at = due if self.open and self.due_on is not None and due > now else None
 
     @property
     def state(self) -> TaskState:
@@ -215,6 +232,7 @@ class Task(_Mapped):
             due_on=self.due_on,
             time_zone=self.time_zone,
             due_at=None if self.due_on is None else self.due_at,
+            remind_hours_before=tuple(one.hours_before for one in self.reminders),
             order_id=self.order_id,
             customer_id=self.customer_id,
             created_by=self.created_by,
@@ -256,6 +274,28 @@ class TaskWatcher(_Mapped):
         Id, ForeignKey("tasks.id", name="task_watchers_task", ondelete="CASCADE"), primary_key=True
     )
     watcher: Mapped[str] = mapped_column(_Sorted, primary_key=True)
+
+
+class TaskReminder(_Mapped):
+    """That somebody is to be reminded of a task, and when; after that it stays, without a time."""
+
+    __tablename__ = "task_reminders"
+    __table_args__ = (
+        # What is to be told next, the earliest first; most reminders have been told.
+        Index(
+            "task_reminders_next",
+            "next_at",
+            sqlite_where=text("next_at IS NOT NULL"),
+            postgresql_where=text("next_at IS NOT NULL"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    task_id: Mapped[UUID] = mapped_column(
+        Id, ForeignKey("tasks.id", name="task_reminders_task", ondelete="CASCADE"), primary_key=True
+    )
+    hours_before: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    next_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class TaskWord(_Mapped):
@@ -399,6 +439,15 @@ class KeptCause(NamedTuple):
     since: Instant
     task_id: UUID | None
     ended: str | None
+
+
+class DueReminder(NamedTuple):
+    """A reminder that is due, of a task as it is now."""
+
+    task_id: UUID
+    hours_before: int
+    due_at: Instant
+    assigned_to: str | None
 
 
 class OrderMark(NamedTuple):

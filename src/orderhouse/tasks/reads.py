@@ -237,8 +237,11 @@ def rules(reading: Reading) -> list[RuleState]:
 
 
 def next_due(reading: Reading) -> Instant | None:
-    """Return when there is something to do about a cause; None for never."""
-    found = reading.row("SELECT min(next_at) FROM task_causes WHERE next_at IS NOT NULL")
+    """Return when there is something to do about a cause or a reminder; None for never. Reads two ends of indexes."""
+    found = reading.row(
+        "SELECT min(next_at) FROM (SELECT min(next_at) AS next_at FROM task_causes WHERE next_at IS NOT NULL "
+        "UNION ALL SELECT min(next_at) FROM task_reminders WHERE next_at IS NOT NULL) AS firsts"
+    )
     return None if found is None or found[0] is None else int(found[0])
 
 
@@ -298,17 +301,30 @@ def _count(reading: Reading, condition: str, **values: object) -> int:
 
 
 def _whole(reading: Reading, rows: Sequence[Row]) -> list[TaskState]:
-    """Return the tasks of `rows` with their tags and watchers, which are asked for all at once."""
+    """Return the tasks of `rows` with their tags, watchers and reminders, which are asked for all at once."""
     tasks = [_task(row) for row in rows]
     tags = _of_each(reading, "SELECT task_id, tag FROM task_tags WHERE task_id IN :ids ORDER BY tag", tasks)
     watchers = _of_each(
         reading, "SELECT task_id, watcher FROM task_watchers WHERE task_id IN :ids ORDER BY watcher", tasks
     )
-    return [replace(task, tags=tuple(tags[task.id]), watchers=tuple(watchers[task.id])) for task in tasks]
+    reminders = _of_each(
+        reading,
+        "SELECT task_id, hours_before FROM task_reminders WHERE task_id IN :ids ORDER BY hours_before",
+        tasks,
+    )
+    return [
+        replace(
+            task,
+            tags=tuple(tags[task.id]),
+            watchers=tuple(watchers[task.id]),
+            remind_hours_before=tuple(reminders[task.id]),
+        )
+        for task in tasks
+    ]
 
 
-def _of_each(reading: Reading, sql: str, tasks: Sequence[TaskState]) -> Mapping[UUID, list[str]]:
-    found: defaultdict[UUID, list[str]] = defaultdict(list)
+def _of_each(reading: Reading, sql: str, tasks: Sequence[TaskState]) -> Mapping[UUID, list[Any]]:
+    found: defaultdict[UUID, list[Any]] = defaultdict(list)
     if tasks:
         for task_id, name in reading.rows(sql, ids=[task.id for task in tasks]):
             found[as_id(task_id)].append(name)
@@ -330,6 +346,7 @@ def _task(row: Row) -> TaskState:
         due_on=due_on,
         time_zone=time_zone,
         due_at=None if due_on is None else due_at,
+        remind_hours_before=(),
         order_id=as_id_or_none(order_id),
         customer_id=as_id_or_none(customer_id),
         created_by=created_by,

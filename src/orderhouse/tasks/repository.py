@@ -13,6 +13,7 @@ from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.tasks.models import (
     Cause,
     ChecklistItem,
+    DueReminder,
     KeptCause,
     OrderMark,
     RuleState,
@@ -33,6 +34,7 @@ class TaskRepository:
 
     def __init__(self, tx: Transaction) -> None:
         """Work in `tx`."""
+        self._tx = tx
         self._session = tx.session
 
     def add(self, *made: Task | TaskComment | ChecklistItem) -> None:
@@ -55,6 +57,25 @@ class TaskRepository:
         """Return how many items a task's checklist has."""
         wanted = select(func.count()).select_from(ChecklistItem).where(ChecklistItem.task_id == task_id)
         return self._session.scalars(wanted).one()
+
+    def due_reminders(self, now: Instant, limit: int) -> list[DueReminder]:
+        """Return up to `limit` reminders that are due, the earliest first; they are told with this transaction."""
+        # Others that look at this moment pass over what we are about to tell.
+        ours = f"{self._tx.for_update} OF task_reminders SKIP LOCKED" if self._tx.dialect == "postgresql" else ""
+        found = self._tx.rows(
+            "SELECT task_id, hours_before, due_at, assigned_to FROM task_reminders JOIN tasks ON tasks.id = task_id "
+            f"WHERE next_at <= :now ORDER BY next_at, task_id LIMIT :limit{ours}",
+            now=now,
+            limit=limit,
+        )
+        due = [DueReminder(as_id(row[0]), *row[1:]) for row in found]
+        for one in due:
+            self._tx.run(
+                "UPDATE task_reminders SET next_at = NULL WHERE task_id = :task AND hours_before = :hours",
+                task=one.task_id,
+                hours=one.hours_before,
+            )
+        return due
 
 
 _MARK = ", ".join(OrderMark._fields)

@@ -1,7 +1,7 @@
 """What tasks looks like on the wire."""
 
 from datetime import date
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -20,6 +20,9 @@ STATISTICS = "/v1/task-statistics"
 RULES = "/v1/task-rules"
 
 
+N = TypeVar("N", str, int)
+
+
 def path_of(task_id: UUID | str) -> str:
     """Return where in the API a task is."""
     return f"{TASKS}/{task_id}"
@@ -32,7 +35,7 @@ def _day(value: object) -> object:
     raise ValueError("must be a day, such as 2026-12-01")
 
 
-def _each_once(names: list[str]) -> list[str]:
+def _each_once(names: list[N]) -> list[N]:
     if len(set(names)) < len(names):
         raise ValueError("names something twice")
     return sorted(names)
@@ -67,6 +70,17 @@ Day = Annotated[
     ),
     BeforeValidator(_day),
 ]
+HoursBefore = Annotated[int, Field(ge=0, le=8760, examples=[24])]
+Reminders = Annotated[
+    list[HoursBefore],
+    Field(
+        max_length=5,
+        examples=[[24, 1]],
+        json_schema_extra=_UNIQUE,
+        description="How many hours before the due date ends somebody is to be reminded.",
+    ),
+    AfterValidator(_each_once),
+]
 TimeZone = Annotated[
     str,
     Field(
@@ -98,6 +112,7 @@ class AddTask(_Schema):
     watchers: Watchers = Field(default_factory=list, description="Who wants to know what becomes of it.")
     due_on: Day | None = Field(None, description="The last day for it; it is overdue when that day has ended.")
     time_zone: TimeZone | None = None
+    remind_hours_before: Reminders = Field(default_factory=list)
     order_id: Id | None = Field(None, description="The order it is about.")
     customer_id: Id | None = Field(None, description="The customer it is about.")
 
@@ -129,6 +144,7 @@ class ChangeTask(_Schema):
     watchers: Watchers = Field(default_factory=list)
     due_on: Day | None = None
     time_zone: TimeZone = Field(default_factory=str)
+    remind_hours_before: Reminders = Field(default_factory=list)
     order_id: Id | None = None
     customer_id: Id | None = None
 
@@ -164,6 +180,7 @@ class TaskOut(_Schema):
     due_on: str | None = Field(examples=["2026-12-01"])
     time_zone: str = Field(examples=["Europe/London"])
     due_at: InstantText | None = Field(description="When that day ends.")
+    remind_hours_before: list[int] = Field(examples=[[1, 24]])
     order_id: IdOut | None
     customer_id: IdOut | None
     rule_id: IdOut | None = Field(description="The rule that raised it, if one did.")

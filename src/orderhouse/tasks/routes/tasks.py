@@ -131,6 +131,7 @@ def shown(task: TaskState) -> dict[str, Any]:
         "due_on": task.due_on,
         "time_zone": task.time_zone,
         "due_at": _instant(task.due_at),
+        "remind_hours_before": task.remind_hours_before,
         "order_id": task.order_id,
         "customer_id": task.customer_id,
         "rule_id": task.rule_id,

@@ -9,10 +9,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from orderhouse.kernel.clock import Instant
-from orderhouse.kernel.events import Origin
+from orderhouse.kernel.events import NewFact, Origin
+from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
+from orderhouse.tasks import contract
 from orderhouse.tasks.contract import DeadLetter, TaskStatus
 from orderhouse.tasks.models import KeptCause, OrderMark, RuleState, Task, day_of
 from orderhouse.tasks.repository import CauseRepository, TaskRepository
@@ -64,8 +66,8 @@ class CauseService:
         return [None for _ in asked]
 
     def tick(self, tx: Transaction, asked: Sequence[Instant]) -> list[int]:
-        """Raise and close what is due, some of it; return how much that was."""
-        return [self._tick(tx, now) for now in asked]
+        """Raise and close what is due, and remind, some of it; return how much that was."""
+        return [self._tick(tx, now) + self._remind(tx, now) for now in asked]
 
     def _tick(self, tx: Transaction, now: Instant) -> int:
         causes = CauseRepository(tx)
@@ -77,6 +79,12 @@ class CauseService:
             else:
                 self._close(tx, one, now)
                 causes.forget(one)
+        return len(due)
+
+    def _remind(self, tx: Transaction, now: Instant) -> int:
+        due = TaskRepository(tx).due_reminders(now, _AT_ONCE)
+        origin = Origin("timekeeper")
+        tx.tell(NewFact(contract.REMINDER_DUE, new_id(), 1, one._asdict(), now, origin) for one in due)
         return len(due)
 
     def _raise(self, tx: Transaction, rule: RuleState, cause: KeptCause, now: Instant) -> UUID:
