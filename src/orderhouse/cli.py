@@ -179,9 +179,14 @@ def token(
 def login(
     email: Annotated[str | None, typer.Option(help="Your address; asked for where it is not given.")] = None,
     url: Annotated[str, typer.Option(help="Where the house is.")] = "http://127.0.0.1:8000",
+    *,
+    device: Annotated[bool, typer.Option("--device", help="Be let in from a browser, here or elsewhere.")] = False,
 ) -> None:
     """Sign in: the password is asked for, or read from a pipe, a line for each thing that is asked."""
     with _told():
+        if device:
+            _let_in_from_a_browser(url.rstrip("/"))
+            return
         wanted = {"email": email or _answer("E-mail address"), "password": _answer("Password", secret=True)}
         while missing := _login().begin(url.rstrip("/"), wanted):
             if missing == "second_factor_needed":
@@ -189,6 +194,17 @@ def login(
             else:
                 wanted["new_password"] = _answer("Your new password, ten characters or more", secret=True)
         console.print(f"You are signed in at {url} as {wanted['email']}.", highlight=False)
+
+
+def _let_in_from_a_browser(url: str) -> None:
+    import time
+
+    here = _login()
+    waiting = here.begin_device(url)
+    console.print(f"Open {waiting.page} and type in [bold]{waiting.user_code}[/bold], within ten minutes.")
+    while not here.was_let_in(waiting):
+        time.sleep(waiting.every_s)
+    console.print(f"You are signed in at {url}.", highlight=False)
 
 
 @app.command()

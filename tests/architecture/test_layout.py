@@ -35,7 +35,7 @@ EXTRAS = {
     "users": set[str](),
     "jobs": {"files", "kind", "kinds", "neighbours", "runners", "worker"},
     "tasks": {"timekeeper"},
-    "auth": {"passwords", "sealing", "mail"},
+    "auth": {"passwords", "sealing", "mail", "outside"},
 }
 """What a context has besides the usual files, and nothing else."""
 

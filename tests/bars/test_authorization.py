@@ -143,6 +143,8 @@ class World:
         self.ids |= {
             "customer_id": mine,
             "order_id": placed,
+            # A key is its owner's alone: to everybody else there is none.
+            "api_key_id": str(new_id()),
             "context": "customers",
             "reader": "orders.customers",
             "letter_id": await poison.dead_letter(self.installation.folder, self.installation.database_url),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import httpx2
 import psutil
@@ -102,7 +103,8 @@ def test_bar_20_so_many_logins_at_once_hurt_nobody_else(installation: Installati
     assert crowd.heard[503] + crowd.heard[429] > crowd.heard[401] > 0
 
 
-def test_bar_20_control_hashing_whatever_comes_is_caught(installation: Installation) -> None:
+def test_bar_20_control_hashing_whatever_comes_is_caught(tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "data", "")
     with installation.started("hashes_whatever_comes") as product:
         wrong, _ = stormed(product)
     assert wrong

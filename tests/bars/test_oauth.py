@@ -7,6 +7,8 @@ import pytest
 
 from orderhouse.auth.routes.provider import CodeGrant, Pkce
 from orderhouse.auth.service.grants import GrantService
+from orderhouse.auth.wiring import SCHEMA
+from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from tests.bars.counts import count
 from tests.integration.auth_world import migrated, served
@@ -18,6 +20,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return migrated(request, tmp_path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Place:
+    """One that is enough for a defect to be seen."""
+    where = tmp_path / "auth.sqlite3"
+    migrate.migrate(SCHEMA, where)
+    return where
 
 
 async def accepted(place: Place, folder: Path) -> list[str]:
@@ -66,10 +76,10 @@ async def test_bar_25_a_code_is_good_for_one_trade_by_whom_it_was_given_to(place
 
 
 async def test_bar_25_control_a_verifier_that_is_not_looked_at_is_caught(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Pkce, "validate_code_verifier", lambda *_: None)
-    assert set(await accepted(place, tmp_path)) == {
+    assert set(await accepted(small, tmp_path)) == {
         "without a verifier",
         "another verifier",
         "the challenge as verifier",
@@ -77,7 +87,7 @@ async def test_bar_25_control_a_verifier_that_is_not_looked_at_is_caught(
 
 
 async def test_bar_25_control_a_redirect_that_is_not_looked_at_is_caught(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked_before = CodeGrant.query_authorization_code
 
@@ -88,11 +98,11 @@ async def test_bar_25_control_a_redirect_that_is_not_looked_at_is_caught(
         return found
 
     monkeypatch.setattr(CodeGrant, "query_authorization_code", careless)
-    assert set(await accepted(place, tmp_path)) == {"another redirect", "no redirect"}
+    assert set(await accepted(small, tmp_path)) == {"another redirect", "no redirect"}
 
 
 async def test_bar_25_control_a_code_that_ends_nothing_is_caught(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(GrantService, "_end_of", lambda *_: None)
-    assert await accepted(place, tmp_path)
+    assert await accepted(small, tmp_path)

@@ -44,10 +44,12 @@ class Canaries:
     name: str = field(default_factory=canary)
     email: str = field(default_factory=canary)
     note: str = field(default_factory=canary)
+    given: set[str] = field(default_factory=set)
+    """What the house itself gave, to be told to one alone."""
 
     @property
     def secrets(self) -> set[str]:
-        return {self.password, self.token, self.key, self.cookie, self.query, self.field_}
+        return {self.password, self.token, self.key, self.cookie, self.query, self.field_} | self.given
 
     @property
     def personal(self) -> set[str]:
@@ -148,9 +150,48 @@ async def _asked(product: Product, token: str, said: Canaries) -> list[httpx2.Re
         for raw in (f'{{"password": "{said.field_}', f'{{"a": {said.field_}}}', f'["{said.field_}\\ud800"]'):
             headers = {**owner, "Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
             answers.append(await client.post("/v1/orders", content=raw.encode(), headers=headers))
+        answers += await _asked_of_auth(client, said)
         again = {**wanted, "note": said.field_}
         answers.append(await client.post("/v1/orders", json=again, headers=owner | secret))
     assert {answer.status_code for answer in answers} >= {201, 400, 401, 422}
+    return answers
+
+
+async def _asked_of_auth(client: httpx2.AsyncClient, said: Canaries) -> list[httpx2.Response]:
+    """Send passwords, codes, keys and tokens, right and wrong, in every way auth takes them."""
+    who = {"email": f"{said.email}@example.com", "password": said.password}
+    made = await client.post("/v1/auth/registrations", json={**who, "name": f"Ada {said.name}"})
+    assert made.status_code == 202, made.text
+    given = (await client.post("/v1/auth/sessions", json={**who, "device": f"of {said.note}"})).json()
+    # What is given is as secret as what is sent.
+    said.given |= {given["access_token"], given["refresh_token"], given["device_token"]}
+    bearer = {"Authorization": f"Bearer {given['access_token']}"}
+    offered = await client.post("/v1/auth/second-factor", headers=bearer)
+    said.given.add(offered.json()["secret"])
+    answers = [made, await client.post("/v1/auth/tokens", json={"refresh_token": given["refresh_token"]})]
+    said.given |= {answers[-1].json()["access_token"], answers[-1].json()["refresh_token"]}
+    for path, body in (
+        ("/v1/auth/registrations", {"email": said.password, "name": said.field_, "password": said.password}),
+        ("/v1/auth/sessions", {**who, "password": said.token}),
+        ("/v1/auth/sessions", {**who, "code": said.key}),
+        ("/v1/auth/sessions", {**who, "device_token": f"ohd_{said.token}.{said.key}"}),
+        ("/v1/auth/tokens", {"refresh_token": given["refresh_token"]}),
+        ("/v1/auth/tokens", {"refresh_token": f"ohr_{said.token}"}),
+        ("/v1/auth/verifications", {"token": f"ohv_{said.token}", "password": said.password}),
+        ("/v1/auth/password-resets/completion", {"token": f"ohp_{said.token}", "new_password": said.field_}),
+        ("/v1/auth/api-key-tokens", {"api_key": f"ohk_{said.key}"}),
+        ("/v1/auth/second-factor/confirmation", {"code": said.key[:20]}),
+    ):
+        answers.append(await client.post(path, json=body, headers=bearer))
+    for path, form in (
+        ("/oauth/token", {"grant_type": "authorization_code", "client_id": said.token, "code": said.key}),
+        ("/oauth/token", {"grant_type": said.field_, "client_secret": said.password}),
+        ("/oauth/revocation", {"token": said.token}),
+        ("/oauth/device", {"email": who["email"], "password": said.token, "user_code": said.key[:20]}),
+        ("/oauth/authorization", {"client_id": said.token, "password": said.password}),
+    ):
+        answers.append(await client.post(path, data=form))
+    answers.append(await client.get(f"/oauth/authorization?client_id={said.query}&state={said.query}"))
     return answers
 
 
@@ -213,7 +254,8 @@ def _stored(installation: Installation) -> dict[str, str]:
     if installation.database_url:
         with psycopg.connect(installation.database_url) as database:
             found = database.execute(
-                "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('orders', 'customers')"
+                "SELECT schemaname, tablename FROM pg_tables "
+                "WHERE schemaname IN ('orders', 'customers', 'users', 'auth')"
             ).fetchall()
             for schema, table in found:
                 text = str(database.execute(f'SELECT t::text FROM "{schema}"."{table}" t').fetchall())

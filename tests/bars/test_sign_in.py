@@ -11,7 +11,9 @@ import pytest
 from orderhouse.auth.errors import SignInRefused
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.service.asking import Where
+from orderhouse.auth.wiring import SCHEMA
 from orderhouse.kernel.ids import new_id
+from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from tests.bars.counts import count
 from tests.integration.auth_world import World, migrated, opened
@@ -56,8 +58,9 @@ async def test_bar_28_time_does_not_tell_who_is_known(place: Place, tmp_path: Pa
 
 
 async def test_bar_28_control_a_hash_that_is_not_made_is_caught(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    migrate.migrate(SCHEMA, place := tmp_path / "auth.sqlite3")
     careful = Hasher.matches
 
     def hasty(self: Hasher, kept: str | None, password: str) -> bool:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
 
 from bench import servers
@@ -80,6 +81,33 @@ def test_a_password_that_was_not_used_is_given_anew_at_the_next_start(tmp_path: 
         login = f".venv/bin/orderhouse login --email {OWNER} --url http://localhost:8000"
         assert ran(tmp_path, product, login, f"{first}a kettle and four cups\n").returncode == 2
         assert ran(tmp_path, product, login, f"{file.read_text()}a kettle and four cups\n").returncode == 0
+
+
+def test_a_command_line_is_let_in_from_a_browser(tmp_path: Path) -> None:
+    with servers.product(tmp_path / "data") as product:
+        login = f".venv/bin/orderhouse login --email {OWNER} --url http://localhost:8000"
+        once = (tmp_path / "data" / "owner.password").read_text()
+        assert ran(tmp_path, product, login, f"{once}a kettle and four cups\n").returncode == 0
+        waits = subprocess.Popen(
+            [str(PROGRAM), "login", "--device", "--url", product.url],
+            env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waits.stderr is not None
+        told = waits.stderr.readline()
+        code = re.findall(r"[B-Z]{4}-[B-Z]{4}", told)[0]
+        form = {"email": OWNER, "password": "a kettle and four cups", "user_code": code, "decision": "allow"}
+        assert "The device is in." in httpx2.post(f"{product.url}/oauth/device", data=form).text
+        assert waits.wait(30) == 0
+        waits.stderr.close()
+        # Its access token is not asked for again as long as it is good; here it is not.
+        kept = tmp_path / "config" / "orderhouse" / "login.json"
+        kept.write_bytes(orjson.dumps({**orjson.loads(kept.read_bytes()), "expires": 0}))
+        token = ran(tmp_path, product, ".venv/bin/orderhouse token").stdout.strip()
+        asked = httpx2.get(f"{product.url}/v1/auth/sessions", headers={"Authorization": f"Bearer {token}"})
+        assert "orderhouse-login" in {one["client_id"] for one in asked.json()["items"]}
+        assert ran(tmp_path, product, ".venv/bin/orderhouse logout && ! .venv/bin/orderhouse token").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from orderhouse.auth.mail import Mail
+from orderhouse.auth.outside import OutsideProvider
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.schemas import SignIn
 from orderhouse.auth.sealing import Sealer
@@ -34,7 +35,7 @@ from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.revocations import Revocations
-from orderhouse.runtime.tokens import SigningKeys, Verifier
+from orderhouse.runtime.tokens import ISSUER, SigningKeys, Verifier
 from orderhouse.runtime.web import documents
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.fastapi_edge import Edge
@@ -166,7 +167,9 @@ def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
 
 
 @asynccontextmanager
-async def opened(place: Place, folder: Path, **hasher: int) -> AsyncIterator[World]:
+async def opened(
+    place: Place, folder: Path, *, issuer: str = ISSUER, outside: OutsideProvider | None = None, **hasher: int
+) -> AsyncIterator[World]:
     people, letters = Crowd(), Letters()
     keys = SigningKeys.made(folder / "keys")
     auth = Auth.opened(
@@ -176,6 +179,8 @@ async def opened(place: Place, folder: Path, **hasher: int) -> AsyncIterator[Wor
         sender=letters,
         sealer=Sealer(b"a secret of thirty-two characters"),
         hasher=Hasher(**(hasher or QUICK)),
+        issuer=issuer,
+        outside=outside,
     )
     auth.bridge.enter()
     world = World(auth, people, letters, Verifier(keys.jwks(), revocations=Revocations()))
@@ -226,8 +231,10 @@ class Api:
 
 
 @asynccontextmanager
-async def served(place: Place, folder: Path, **hasher: int) -> AsyncIterator[Api]:
-    async with opened(place, folder, **hasher) as world:
+async def served(
+    place: Place, folder: Path, *, issuer: str = ISSUER, outside: OutsideProvider | None = None, **hasher: int
+) -> AsyncIterator[Api]:
+    async with opened(place, folder, issuer=issuer, outside=outside, **hasher) as world:
         yield Api(world, SigningKeys.made(folder / "keys"))
 
 

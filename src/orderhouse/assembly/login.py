@@ -13,6 +13,8 @@ from orderhouse.runtime import private_files
 
 _TIMEOUT_S = 10.0
 _RENEWED_BEFORE_S = 30.0
+_DEVICE = "orderhouse-login"
+_DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class NotSignedIn(Conflict):
@@ -41,6 +43,18 @@ class _Kept(NamedTuple):
     # Of the refresh that is under way: whoever is cut off in it asks the same again.
     retry_key: str = ""
     device_token: str | None = None
+    # Empty for the house's own sessions; otherwise who goes on as OAuth has it.
+    client: str = ""
+
+
+class Waiting(NamedTuple):
+    """A device that waits to be let in."""
+
+    url: str
+    device_code: str
+    user_code: str
+    page: str
+    every_s: float
 
 
 class Login:
@@ -62,6 +76,25 @@ class Login:
             return code
         raise _refused(answer)
 
+    def begin_device(self, url: str) -> Waiting:
+        """Begin to be let in from a browser somewhere; LoginRefused or HouseAway."""
+        answer = _posted(url, "/oauth/device-authorization", {"client_id": _DEVICE})
+        if answer.status_code != 200:
+            raise _refused(answer)
+        begun = answer.json()
+        return Waiting(url, begun["device_code"], begun["user_code"], begun["verification_uri"], begun["interval"])
+
+    def was_let_in(self, waiting: Waiting) -> bool:
+        """Whether somebody let this device in by now; LoginRefused when nobody will."""
+        form = {"grant_type": _DEVICE_GRANT, "client_id": _DEVICE, "device_code": waiting.device_code}
+        answer = _posted(waiting.url, "/oauth/token", form)
+        if answer.status_code == 200:
+            self._keep(waiting.url, answer.json(), client=_DEVICE)
+            return True
+        if _said(answer).get("error") in ("authorization_pending", "slow_down"):
+            return False
+        raise LoginRefused(str(_said(answer).get("error", "It is no Orderhouse.")))
+
     def token(self) -> str:
         """Return an access token that is good for half a minute at least; NotSignedIn, LoginRefused or HouseAway."""
         kept = self._kept()
@@ -71,33 +104,32 @@ class Login:
             return kept.access_token
         kept = kept._replace(retry_key=kept.retry_key or str(uuid4()))
         self._write(kept)
-        refresh = {"refresh_token": kept.refresh_token}
-        answer = _asked(kept.url, "POST", "/v1/auth/tokens", refresh, **{"Idempotency-Key": kept.retry_key})
-        if answer.status_code == 401:
+        refresh, key = {"refresh_token": kept.refresh_token}, {"Idempotency-Key": kept.retry_key}
+        if kept.client:
+            form = {"grant_type": "refresh_token", "client_id": kept.client, **refresh}
+            answer = _posted(kept.url, "/oauth/token", form, **key)
+        else:
+            answer = _asked(kept.url, "POST", "/v1/auth/tokens", refresh, **key)
+        if answer.status_code == 401 or _said(answer).get("error") == "invalid_grant":
             raise NotSignedIn
-        if answer.status_code != 201:
+        if answer.status_code not in (200, 201):
             raise _refused(answer)
-        return self._keep(kept.url, {**answer.json(), "device_token": kept.device_token})
+        return self._keep(kept.url, {**answer.json(), "device_token": kept.device_token}, client=kept.client)
 
     def end(self) -> None:
         """Sign out, there and here; nothing to do when nobody is in."""
         kept = self._kept()
         if kept is None:
             return
-        try:
-            # As a form, and with the refresh token: the access token may have expired.
-            answer = httpx2.post(
-                f"{kept.url}/oauth/revocation", data={"token": kept.refresh_token}, timeout=_TIMEOUT_S, trust_env=False
-            )
-        except httpx2.HTTPError:
-            raise HouseAway(kept.url) from None
+        # With the refresh token: the access token may have expired.
+        answer = _posted(kept.url, "/oauth/revocation", {"token": kept.refresh_token})
         if answer.status_code != 200:
             raise _refused(answer)
         self._file.unlink()
 
-    def _keep(self, url: str, given: dict[str, Any]) -> str:
+    def _keep(self, url: str, given: dict[str, Any], *, client: str = "") -> str:
         expires = time.time() + float(given["expires_in"])
-        kept = _Kept(url, given["refresh_token"], given["access_token"], expires, "", given["device_token"])
+        kept = _Kept(url, given["refresh_token"], given["access_token"], expires, "", given.get("device_token"), client)
         self._write(kept)
         return kept.access_token
 
@@ -112,6 +144,13 @@ class Login:
             return _Kept(**orjson.loads(private_files.read(self._file)))
         except (ValueError, TypeError):
             raise NotSignedIn(f"{self._file} says nothing.") from None
+
+
+def _posted(url: str, path: str, form: dict[str, str], **headers: str) -> httpx2.Response:
+    try:
+        return httpx2.post(url + path, data=form, headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        raise HouseAway(url) from None
 
 
 def _asked(url: str, method: str, path: str, body: dict[str, Any], **headers: str) -> httpx2.Response:

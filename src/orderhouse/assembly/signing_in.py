@@ -10,6 +10,7 @@ import structlog
 from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.places import place_of
 from orderhouse.auth.mail import sender_of
+from orderhouse.auth.outside import OutsideProvider, Registration
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.auth.wiring import Auth, sealer_of
@@ -20,7 +21,7 @@ from orderhouse.runtime.calls import Neighbour, NeighbourUnavailable
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.refused import Refused
 from orderhouse.runtime.revocations import Revoked
-from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.settings import Settings, SettingsInvalid
 from orderhouse.runtime.tokens import KeyFolder
 from orderhouse.users.contract import People
 
@@ -43,7 +44,23 @@ def opened(settings: Settings, people: People) -> Auth:
             passes=settings.argon2_passes,
         ),
         issuer=settings.issuer,
+        outside=_outside(settings),
         bound=settings.write_queue,
+    )
+
+
+def _outside(settings: Settings) -> OutsideProvider | None:
+    if not settings.oidc_issuer:
+        return None
+    if not settings.oidc_client_id:
+        raise SettingsInvalid("ORDERHOUSE_OIDC_CLIENT_ID: what the outside provider knows this house by")
+    return OutsideProvider(
+        Registration(
+            settings.oidc_issuer.rstrip("/"),
+            settings.oidc_client_id,
+            settings.oidc_client_secret.get_secret_value(),
+            settings.oidc_redirect_uri or f"{settings.issuer}/oauth/return",
+        )
     )
 
 

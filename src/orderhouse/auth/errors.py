@@ -127,3 +127,21 @@ class AuthorizationWrong(Invalid):
     """This cannot be answered by sending you back: the client, or where it wants you sent, is not known."""
 
     code = "authorization_wrong"
+
+
+class OutsideUnset(NotFound):
+    """No outside provider is set up here."""
+
+    code = "outside_unset"
+
+
+class OutsideRefused(Unauthenticated):
+    """The outside provider did not say who you are, or nobody here is known by that; begin again."""
+
+    code = "outside_refused"
+
+
+class OutsideAway(Unavailable):
+    """The outside provider does not answer; try again, or come in by your password."""
+
+    code = "outside_away"

@@ -320,3 +320,11 @@ def audit(reading: Reading, wanted: ListAudit, limit: int) -> tuple[list[AuditRo
 def _audit_row(row: Row) -> AuditRow:
     entry_id, at, action, actor, user_id, *rest = row
     return AuditRow(as_id(entry_id), at, action, actor, as_id_or_none(user_id), *rest)
+
+
+def linked(reading: Reading, issuer: str, subject: str) -> UUID | None:
+    """Return whom an outside provider's subject is linked with."""
+    row = reading.row(
+        "SELECT user_id FROM links WHERE issuer = :issuer AND subject = :subject", issuer=issuer, subject=subject
+    )
+    return as_id(row[0]) if row else None

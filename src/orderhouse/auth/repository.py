@@ -199,3 +199,7 @@ class AuthRepository:
         """Return a device, by the code its owner types."""
         wanted = select(DeviceCode).where(DeviceCode.user_code == user_code)
         return self._session.scalars(wanted.with_for_update()).one_or_none()
+
+    def link(self, issuer: str, subject: str) -> Link | None:
+        """Return the link of an outside provider's subject."""
+        return self._held(Link, issuer, subject)

@@ -25,12 +25,14 @@ API_KEY_TOKENS = f"{AUTH}/api-key-tokens"
 CLIENTS = f"{AUTH}/clients"
 REVOCATIONS = f"{AUTH}/revocations"
 AUDIT = "/v1/audit"
+OUTSIDE = f"{AUTH}/outside-sign-ins"
 INTROSPECTION = "/oauth/introspection"
 REVOCATION = "/oauth/revocation"
 AUTHORIZATION = "/oauth/authorization"
 TOKEN_ENDPOINT = "/oauth/token"  # noqa: S105 - where tokens are given
 DEVICE_AUTHORIZATION = "/oauth/device-authorization"
 DEVICE = "/oauth/device"
+RETURN = "/oauth/return"
 
 CODE_GRANT, CREDENTIALS_GRANT, REFRESH_GRANT = "authorization_code", "client_credentials", "refresh_token"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -119,6 +121,22 @@ class TokensOut(_Schema):
     refresh_token: str = Field(description="Good for one use.")
     session_id: IdOut
     device_token: str | None = Field(description="To be sent at the next sign-in on this device; null otherwise.")
+
+
+class OutsideBegun(_Schema):
+    """Where to go to say who one is, and what to keep until one is back."""
+
+    url: str
+    ticket: str = Field(description="To be sent along when coming back, by whoever began; good for ten minutes.")
+
+
+class OutsideCameBack(_Schema):
+    """What the outside provider sent back, and the ticket of whoever began."""
+
+    ticket: str = Field(min_length=1, max_length=2000)
+    code: str = Field(min_length=1, max_length=2000)
+    state: str = Field(min_length=1, max_length=200)
+    device: Name | None = Field(None, description="What the session is called in the list of them.")
 
 
 class Refresh(_Schema):

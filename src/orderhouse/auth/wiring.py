@@ -8,6 +8,7 @@ from uuid import UUID
 
 from orderhouse.auth import models, readers, reads, repository
 from orderhouse.auth.mail import Post, Sender
+from orderhouse.auth.outside import OutsideProvider
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.repository import AuthRepository
 from orderhouse.auth.sealing import Sealer
@@ -18,6 +19,7 @@ from orderhouse.auth.service.attempts import AttemptsService
 from orderhouse.auth.service.audit import AuditService
 from orderhouse.auth.service.clients import ClientService
 from orderhouse.auth.service.grants import GrantService
+from orderhouse.auth.service.outside_sign_ins import OutsideSignInService
 from orderhouse.auth.service.second_factors import SecondFactorService
 from orderhouse.auth.service.sessions import SessionService
 from orderhouse.auth.service.sign_ins import SignInService
@@ -64,6 +66,8 @@ class Auth:
     api_keys: ApiKeyService
     clients: ClientService
     grants: GrantService
+    outside_sign_ins: OutsideSignInService
+    outside: OutsideProvider | None
 
     @classmethod
     def opened(
@@ -76,6 +80,7 @@ class Auth:
         sealer: Sealer,
         hasher: Hasher,
         issuer: str = ISSUER,
+        outside: OutsideProvider | None = None,
         bound: int = 2048,
     ) -> "Auth":
         """Open the migrated database at `place`; `keys` returns what signs now."""
@@ -101,6 +106,8 @@ class Auth:
             ApiKeyService(store, people, access),
             ClientService(store),
             GrantService(store, people, sessions, access, issuer),
+            OutsideSignInService(store, people, sealer, attempts, sessions, outside),
+            outside,
         )
 
     def routes(self, edge: "Callable[[Database], Edge]", *, threads: int = 8) -> "APIRouter":
@@ -118,6 +125,7 @@ class Auth:
             self.api_keys,
             self.clients,
             self.grants,
+            self.outside_sign_ins,
         )
         return flask_edge.routes(app, edge(self.database), self.bridge, threads=threads + self.hasher.places)
 
@@ -144,6 +152,8 @@ class Auth:
         await self.database.close()
         self.hasher.close()
         self.post.close()
+        if self.outside is not None:
+            self.outside.close()
 
 
 def _forget_some(tx: Transaction, asked: Sequence[Instant]) -> Sequence[int]:

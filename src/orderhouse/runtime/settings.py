@@ -66,6 +66,14 @@ class Settings(BaseSettings):
         SecretStr(""), description="The smtp:// or smtps:// address mail goes by; empty: into files in data_dir/mail."
     )
     mail_from: str = Field("orderhouse@orderhouse.localhost", description="Whom mail comes from.")
+    oidc_issuer: str = Field(
+        "", description="The outside provider people may sign in by, as it names itself; empty: none."
+    )
+    oidc_client_id: str = Field("", description="What the outside provider knows this house by.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="By what this house proves itself to it.")
+    oidc_redirect_uri: str = Field(
+        "", description="Where it sends people back to; empty: a page of this house, to take the code from."
+    )
     argon2_kib: int = Field(19_456, ge=8, le=1_048_576, description="How much memory argon2id takes for a password.")
     argon2_passes: int = Field(2, ge=1, le=20, description="How often argon2id passes over that memory.")
     argon2_at_once: int = Field(2, ge=1, le=64, description="How many passwords are worked at at once.")
@@ -134,7 +142,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with smtp:// or smtps://, or be empty")
         return url
 
-    @field_validator("users_url", "customers_url", "auth_url", "public_url")
+    @field_validator("users_url", "customers_url", "auth_url", "public_url", "oidc_issuer")
     @classmethod
     def _web(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):

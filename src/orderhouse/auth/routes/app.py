@@ -2,13 +2,14 @@
 
 from flask import Flask
 
-from orderhouse.auth.routes import accounts, api_keys, audit, clients, oauth, second_factors, sessions, tokens
+from orderhouse.auth.routes import accounts, api_keys, audit, clients, oauth, outside, second_factors, sessions, tokens
 from orderhouse.auth.routes.provider import Provider
 from orderhouse.auth.service.accounts import AccountService
 from orderhouse.auth.service.api_keys import ApiKeyService
 from orderhouse.auth.service.audit import AuditService
 from orderhouse.auth.service.clients import ClientService
 from orderhouse.auth.service.grants import GrantService
+from orderhouse.auth.service.outside_sign_ins import OutsideSignInService
 from orderhouse.auth.service.second_factors import SecondFactorService
 from orderhouse.auth.service.sessions import SessionService
 from orderhouse.auth.service.sign_ins import SignInService
@@ -25,6 +26,7 @@ def create_app(
     api_key: ApiKeyService,
     client: ClientService,
     grant: GrantService,
+    outside_sign_in: OutsideSignInService,
 ) -> Flask:
     """Return the app; nothing of it is made before."""
     return flask_edge.made(
@@ -38,5 +40,6 @@ def create_app(
             clients.blueprint(client),
             oauth.blueprint(Provider(client, grant, session), sign_in),
             audit.blueprint(AuditService()),
+            outside.blueprint(outside_sign_in),
         ],
     )

@@ -24,6 +24,7 @@ from orderhouse.auth.schemas import (
     IDENTITY,
     INTROSPECTION,
     REFRESH_GRANT,
+    RETURN,
     REVOCATION,
     TOKEN_ENDPOINT,
     DeviceForm,
@@ -97,6 +98,13 @@ def blueprint(provider: Provider, sign_in: SignInService) -> Blueprint:
     def get_openid_configuration() -> Answer:
         """Say what there is and where (OpenID Connect Discovery 1.0)."""
         return json_answer(metadata(provider.grants.issuer))
+
+    @views.get(RETURN)
+    @open_to_all("it shows what is in its own address", also={200: _HTML})
+    def show_return() -> Response:
+        """Show what an outside provider sent back, to whoever began elsewhere."""
+        said = dict(query_pairs())
+        return pages.return_page(said.get("code", "")[:2000], said.get("state", "")[:200])
 
     _add_pages(views, provider, sign_in)
     return views

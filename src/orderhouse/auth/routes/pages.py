@@ -14,6 +14,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }} · Orderhouse</title>
 <style>
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem; }
 label, button { display: block; width: 100%; margin-top: .8rem; }
 input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit; }
@@ -22,7 +23,7 @@ button { padding: .6rem; font: inherit; }
 </style>
 <h1>{{ title }}</h1>
 {% if told %}<p role="alert">{{ told }}</p>{% endif %}
-{% if done %}<p role="status">{{ done }}</p>{% else %}
+{% if done %}<p role="status">{{ done }}</p>{% if shown %}<pre>{{ shown }}</pre>{% endif %}{% else %}
 <p>{{ asks }}</p>
 {% if may %}<ul>{% for one in may %}<li>{{ one }}</li>{% endfor %}</ul>{% endif %}
 <form method="post" action="{{ action }}" autocomplete="on">
@@ -74,6 +75,13 @@ def device_page(user_code: str, action: str, *, told: str = "", status: int = 20
 def done_page(done: str) -> Response:
     """Return the page that says what was done."""
     return _page({"title": "Done", "done": done}, 200)
+
+
+def return_page(code: str, state: str) -> Response:
+    """Return the page that shows what an outside provider sent back."""
+    return _page(
+        {"title": "Back again", "done": "Take this to where you began:", "shown": f"{code} {state}".strip()}, 200
+    )
 
 
 def _page(values: Mapping[str, object], status: int) -> Response:

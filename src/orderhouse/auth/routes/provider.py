@@ -123,7 +123,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # likewise
         data, known = self.request.payload.data, self.request.user
         if not isinstance(known, Known):
             raise TypeError("whoever lets a client in was recognised")
-        return self.server.grants.approve(  # type: ignore[no-any-return]
+        return self.server.grants.approve(  # type: ignore[no-any-return]  # Authlib has no types
             asked(
                 Approval(
                     self.client.row,
@@ -154,7 +154,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]  # likewise
     def generate_token(self, *_: Any, **__: Any) -> dict[str, Any]:
         trade = Trade(self.request.form["code"], self.client.row, where(self.client.row.name))
         traded = self.server.grants.trade(asked(trade, by=NOBODY))
-        return self.server.told(traded, self.client.row)  # type: ignore[no-any-return]
+        return self.server.told(traded, self.client.row)  # type: ignore[no-any-return]  # Authlib has no types
 
 
 class Pkce(CodeChallenge):  # type: ignore[misc]  # likewise
@@ -250,7 +250,7 @@ class DeviceGrant(DeviceCodeGrant):  # type: ignore[misc]  # likewise
 
     def generate_token(self, *_: Any, **__: Any) -> dict[str, Any]:
         trade = Trade(self.request.form["device_code"], self.client.row, where())
-        return self.server.told(  # type: ignore[no-any-return]
+        return self.server.told(  # type: ignore[no-any-return]  # Authlib has no types
             self.server.grants.trade_device(asked(trade, by=NOBODY)), self.client.row
         )
 
@@ -310,14 +310,14 @@ class Provider(AuthorizationServer):  # type: ignore[misc]  # likewise
     def handle_response(self, status: int, body: object, headers: Sequence[tuple[str, str]]) -> Response:
         if location := dict(headers).get("Location"):
             # RFC 9207: whoever has several providers knows which one answers. 303: what was posted here stays here.
-            return flask.redirect(add_params_to_uri(location, [("iss", self.grants.issuer)]), 303)  # type: ignore[return-value]
+            return flask.redirect(add_params_to_uri(location, [("iss", self.grants.issuer)]), 303)  # type: ignore[return-value]  # Werkzeug makes the class it is asked for
         said = dict(body) if isinstance(body, dict | list) else {}
         more = [one for one in headers if one[0] == "WWW-Authenticate"]
         return Response(orjson.dumps(said), status, [*_NOT_KEPT, *more])
 
     def refused(self, request: ProtocolRequest, error: OAuth2Error) -> Response:
         """Return how an error is told."""
-        return self.handle_error_response(request, error)  # type: ignore[no-any-return]
+        return self.handle_error_response(request, error)  # type: ignore[no-any-return]  # Authlib has no types
 
     def told(self, traded: Traded | None, client: ClientRow) -> dict[str, Any]:
         """Return what a client is given; InvalidGrantError for nothing."""

@@ -62,7 +62,7 @@ def blueprint(sign_in: SignInService, service: SessionService) -> Blueprint:
     def begin_session() -> Answer:
         """Sign in. Whether the address or the password was wrong, nobody is told."""
         wanted = body(SignIn)
-        return _given(sign_in.sign_in(asked(SignInFrom(wanted, where(wanted.device)), by=NOBODY)))
+        return given_tokens(sign_in.sign_in(asked(SignInFrom(wanted, where(wanted.device)), by=NOBODY)))
 
     @views.post(TOKENS)
     @open_to_all(
@@ -76,7 +76,7 @@ def blueprint(sign_in: SignInService, service: SessionService) -> Blueprint:
     def refresh_session() -> Answer:
         """Go on with a session. Its refresh token is used up: used again, it ends the session, except for a retry."""
         wanted = RefreshWith(body(Refresh).refresh_token, FIRST_PARTY, retry_key())
-        return _given(service.refresh(asked(wanted, by=NOBODY)))
+        return given_tokens(service.refresh(asked(wanted, by=NOBODY)))
 
     @views.get(SESSIONS)
     @needs("account:use", NotAPerson, answers=SessionPage)
@@ -120,7 +120,8 @@ def blueprint(sign_in: SignInService, service: SessionService) -> Blueprint:
     return views
 
 
-def _given(given: Given) -> Answer:
+def given_tokens(given: Given) -> Answer:
+    """Return what lets somebody in, who came in."""
     return json_answer(
         {
             "access_token": given.access_token,
