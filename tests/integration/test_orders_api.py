@@ -283,6 +283,25 @@ async def test_a_team_that_is_removed_and_a_user_who_is_erased_leave_nothing_to_
     await soon(set(), house, me)
 
 
+async def test_who_left_a_team_is_not_in_it_again_because_a_fact_is_told_again(house: House) -> None:
+    customer = await house.customer()
+    me, mate, erased = [await house.clerk() for _ in range(3)]
+    for who in (mate, erased):
+        await house.order(customer, role="clerk", subject=who)
+    left, removed = await house.team(me, mate), await house.team(me, mate, erased)
+    assert (await house("DELETE", f"/v1/teams/{left}/members/{mate}")).status_code == 200
+    assert (await house("DELETE", f"/v1/teams/{removed}")).status_code == 204
+    await soon(set(), house, me)
+    reader = await house("GET", "/v1/readers")
+    (last,) = [one["position"] for one in reader.json()["items"] if one["name"] == "orders.users"]
+    again = await house("POST", "/v1/readers/orders.users/replays", {"first": 1, "last": last}, role="owner")
+    assert again.status_code in (201, 202), again.text
+    async with asyncio.timeout(10):
+        while any(one["waiting"] for one in (await house("GET", "/v1/readers")).json()["items"]):
+            await asyncio.sleep(0.01)
+    assert await house.walked("/v1/orders", role="clerk", subject=me) == []
+
+
 async def test_a_large_team_is_paged_like_any_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orderhouse.orders.reads._MOST_MATES", 1)
     customer = await house.customer()

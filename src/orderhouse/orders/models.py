@@ -268,13 +268,16 @@ order_reasons = Table(
     sqlite_with_rowid=False,
 )
 
-# Who is in which team: a clerk sees what somebody of the same team is answerable for.
+# Who is in which team, or was: a clerk sees what somebody of the same team is answerable for. The team's version says
+# which fact told it last, so that an earlier one that is told again lets nobody in.
 team_members = Table(
     "team_members",
     tables,
     Column("team_id", Id, primary_key=True),
     # As tokens and orders name them.
     Column("user_id", Text, primary_key=True),
+    Column("present", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
     # Somebody's teams, and through them all who are in one of them.
     Index("team_members_user", "user_id", "team_id"),
     sqlite_with_rowid=False,

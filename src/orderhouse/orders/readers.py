@@ -33,14 +33,13 @@ def keep_cards(tx: Transaction, facts: Sequence[Fact]) -> None:
 
 
 def keep_teams(tx: Transaction, facts: Sequence[Fact]) -> None:
-    """Bring who is in which team to where the facts leave it."""
+    """Bring who is in which team to where the facts leave it; an earlier fact that comes again changes nothing."""
     orders = OrderRepository(tx)
     for fact in facts:
-        if fact.name == users.TeamJoined.name:
-            orders.join(fact.aggregate, users.TeamJoined.read(fact).user_id)
-        elif fact.name == users.TeamLeft.name:
-            orders.leave(users.TeamLeft.read(fact).user_id, fact.aggregate)
+        if fact.name in (users.TeamJoined.name, users.TeamLeft.name):
+            told = users.TeamJoined.read(fact)
+            orders.keep_member(told.id, told.user_id, present=fact.name == users.TeamJoined.name, version=told.version)
         elif fact.name == users.TeamRemoved.name:
-            orders.dissolve(fact.aggregate)
+            orders.dissolve(fact.aggregate, fact.sequence)
         elif fact.name == users.UserErased.name:
-            orders.leave(str(fact.aggregate))
+            orders.forget_member(str(fact.aggregate))

@@ -121,22 +121,30 @@ class OrderRepository:
         """Whether somebody of `caller`'s team is answerable for `order`: asked only of what is not theirs."""
         return of_a_team_mate(self._tx, order, caller)
 
-    def join(self, team: UUID, user: str) -> None:
-        """Note that somebody is in a team."""
+    def keep_member(self, team: UUID, user: str, *, present: bool, version: int) -> None:
+        """Note whether somebody is in a team, unless what is there is newer."""
         self._tx.run(
-            "INSERT INTO team_members (team_id, user_id) VALUES (:team, :user) ON CONFLICT DO NOTHING",
+            "INSERT INTO team_members (team_id, user_id, present, version) VALUES (:team, :user, :present, :version) "
+            "ON CONFLICT (team_id, user_id) DO UPDATE SET present = excluded.present, version = excluded.version "
+            "WHERE team_members.version < excluded.version",
             team=team,
             user=user,
+            present=present,
+            version=version,
         )
 
-    def leave(self, user: str, team: UUID | None = None) -> None:
-        """Note that somebody is in a team no longer, or in none."""
-        of = "" if team is None else " AND team_id = :team"
-        self._tx.run(f"DELETE FROM team_members WHERE user_id = :user{of}", user=user, team=team)
-
-    def dissolve(self, team: UUID) -> None:
+    def dissolve(self, team: UUID, version: int) -> None:
         """Note that nobody is in a team any more."""
-        self._tx.run("DELETE FROM team_members WHERE team_id = :team", team=team)
+        self._tx.run(
+            "UPDATE team_members SET present = :present, version = :version WHERE team_id = :team",
+            present=False,
+            version=version,
+            team=team,
+        )
+
+    def forget_member(self, user: str) -> None:
+        """Note that somebody is in no team any more."""
+        self._tx.run("UPDATE team_members SET present = :present WHERE user_id = :user", present=False, user=user)
 
     def set_active(self, customer: UUID, *, active: bool, version: int) -> None:
         """Note on a card whether the customer may place orders, unless a newer card is there."""
@@ -150,7 +158,8 @@ class OrderRepository:
 
 
 _TEAM = (
-    "FROM team_members AS mine JOIN team_members AS theirs ON theirs.team_id = mine.team_id WHERE mine.user_id = :me"
+    "FROM team_members AS mine JOIN team_members AS theirs ON theirs.team_id = mine.team_id "
+    "WHERE mine.user_id = :me AND mine.present AND theirs.present"
 )
 
 

@@ -15,6 +15,8 @@ def upgrade() -> None:
         "team_members",
         sa.Column("team_id", Id, nullable=False),
         sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("present", sa.Boolean, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("team_id", "user_id"),
         sqlite_with_rowid=False,
     )
