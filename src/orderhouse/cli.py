@@ -197,13 +197,14 @@ def login(
 
 
 def _let_in_from_a_browser(url: str) -> None:
-    import time
+    import threading
 
     here = _login()
     waiting = here.begin_device(url)
     console.print(f"Open {waiting.page} and type in [bold]{waiting.user_code}[/bold], within ten minutes.")
     while not here.was_let_in(waiting):
-        time.sleep(waiting.every_s)
+        # As often as the server said (RFC 8628), and it has no other way to tell.
+        threading.Event().wait(waiting.every_s)
     console.print(f"You are signed in at {url}.", highlight=False)
 
 
