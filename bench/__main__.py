@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import analytics, frameworks, importing, orm, overload, placing, reads, report, soak, verifying, waking
+from bench import analytics, frameworks, importing, jobs, orm, overload, placing, reads, report, soak, verifying, waking
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
@@ -27,6 +27,7 @@ MEASURES: dict[str, Callable[[], dict[str, object]]] = {
     "importing": importing.measure,
     "analytics": analytics.measure,
     "waking": waking.measure,
+    "jobs": jobs.measure,
     "soak": soak.measure,
 }
 

@@ -36,6 +36,7 @@ def page(results: dict[str, Any]) -> str:
         "soak": _soak,
         "importing": _importing,
         "analytics": _analytics,
+        "jobs": _jobs,
     }
     for name, write in chapters.items():
         if name in results:
@@ -273,6 +274,35 @@ def _analytics(told: dict[str, Any]) -> Iterator[str]:
         ]
         yield f"| {name} | **{_spread(ms)}** | {' | '.join(cells)} |"
     yield ""
+
+
+def _jobs(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Jobs\n\n`python -m bench jobs`, {told['at']}, {told['machine']}.\n"
+    yield (
+        f"{told['jobs']:,} jobs that do nothing wait; one worker process of {told['threads']} threads finishes them, "
+        "each durably: its result, its fact and its place in the queue. The rivals acknowledge each when it is done; "
+        "Redis syncs every command (`appendfsync always`), PostgreSQL every commit.\n"
+    )
+    yield "| | jobs/s: median (rounds) |\n|---|---|"
+    rows = {
+        "**Orderhouse on SQLite**": told["sqlite"]["per_s"],
+        "**Orderhouse on PostgreSQL**": told["postgresql"]["per_s"],
+    }
+    rivals = told["rivals"]
+    for name, found in (rows | ({} if "not had" in rivals else rivals)).items():
+        yield f"| {name} | {found['median']:,.0f} ({', '.join(f'{one:,.0f}' for one in found['rounds'])}) |"
+    if "not had" in rivals:
+        yield "\nThe rivals could not be installed where this was measured."
+    yield "\nFrom asking to beginning, nothing else to do:\n\n| | p50 ms | p99 ms |\n|---|---|---|"
+    for name, database in (("SQLite", "sqlite"), ("PostgreSQL", "postgresql")):
+        for where, found in told[database]["begun_ms"].items():
+            yield f"| {name}, {where} | {found['p50']:.1f} | {found['p99']:.1f} |"
+    yield "\nPlacing orders, eight connections, while a worker beside the server makes ten reports at any time:\n"
+    yield "| | p99 ms alone | p99 ms with reports | ratio |\n|---|---|---|---|"
+    for name, database in (("SQLite", "sqlite"), ("PostgreSQL", "postgresql")):
+        if found := told[database]["placing"]:
+            alone, busy = (statistics.median(found[key]) for key in ("alone_p99_ms", "with_reports_p99_ms"))
+            yield f"| {name} | {alone:.1f} | {busy:.1f} | {found['ratio']:.2f} |"
 
 
 def _spread(ms: dict[str, float] | None) -> str:

@@ -108,3 +108,8 @@ def next_time(reading: Reading) -> Instant | None:
     """Return when the next job of a schedule is to be asked for; None for never."""
     found = reading.row("SELECT next_at FROM schedules WHERE enabled ORDER BY next_at LIMIT 1")
     return int(found[0]) if found else None
+
+
+def waiting(reading: Reading) -> bool:
+    """Return whether any job waits or runs."""
+    return bool(reading.row("SELECT 1 FROM jobs WHERE state IN ('pending', 'running') LIMIT 1"))
