@@ -87,7 +87,7 @@ class FirstOwner:
         else:
             private_files.write(self._file, f"{password}\n".encode())
             # Where it is, and never what it is.
-            log.info("first_owner_may_sign_in", password_in=str(self._file))
+            log.info("first_owner_may_sign_in", by=str(self._file))
 
 
 class RevokedThere:
