@@ -34,7 +34,7 @@ up: .venv/.runtime ## Set everything up and serve the product on http://127.0.0.
 
 test: .venv/.dev ## Set everything up and run every test, with coverage
 	rm -f .coverage .coverage.*
-	$(PYTEST) --cov=orderhouse --cov-context=test --cov-report= tests
+	$(PYTEST) --cov=orderhouse --cov-context=test --cov-report= --durations=30 tests
 	$(BIN)/python -m tools.checklist covered
 	$(BIN)/python -m coverage report --skip-covered
 
