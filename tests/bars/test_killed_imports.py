@@ -76,7 +76,7 @@ def test_an_import_killed_at_random_moments_comes_to_the_same(
     draw = random.Random()
     longest = 9.0 if whole_file else 1.6
     caught = 0
-    for n in range(count(4, 20)):
+    for n in range(count(2, 20)):
         with ExitStack() as running:
             if n % 2:
                 running.enter_context(installation.started())

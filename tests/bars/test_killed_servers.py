@@ -216,7 +216,7 @@ async def test_bar_8_a_database_killed_at_any_call_of_the_server_loses_and_doubl
     installation = Installation(tmp_path / "data", own.url)
     traced.start(installation, receives=True)
     sweep, token = DatabaseSweep(traced, own), installation.token()
-    at, undisturbed, step = 1, 0, count(6, 1)
+    at, undisturbed, step = 1, 0, count(9, 1)
     while undisturbed < count(1, 3):
         found = await sweep.killed(token, at)
         undisturbed = undisturbed + 1 if found is None else 0

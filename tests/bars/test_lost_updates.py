@@ -1,10 +1,15 @@
 """Bar 5: who changes without having seen the latest is told so, and no update is lost."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from orderhouse.orders import service
+from orderhouse.orders.models import Order
+from orderhouse.orders.repository import OrderRepository
+from orderhouse.runtime.once import Asked
 from tests.bars.counts import count
 from tests.integration.orders_world import House
 
@@ -51,7 +56,11 @@ async def test_bar_5_control_a_service_that_ignores_the_version_is_caught(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     careful = service._seen
-    monkeypatch.setattr(service, "_seen", lambda order, asked, _version: careful(order, asked, None))
+
+    def careless(orders: OrderRepository, order: Order | None, asked: Asked[Any]) -> Order:
+        return careful(orders, order, replace(asked, wanted=asked.wanted._replace(version=None)))
+
+    monkeypatch.setattr(service, "_seen", careless)
     path = (await house.order(await house.customer()))["links"]["self"]
     assert (await house("PATCH", path, {"note": "first"}, if_match='"1"')).status_code == 200
     late = await house("PATCH", path, {"note": "late"}, if_match='"1"')

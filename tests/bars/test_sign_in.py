@@ -2,8 +2,10 @@
 
 import math
 import random
+import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,17 @@ PAIRS = count(80, 500)
 APART = max(0.05, 3 * math.sqrt((2 * PAIRS + 1) / (12 * PAIRS * PAIRS)))
 REAL = {"memory_kib": 19_456, "passes": 2}
 KNOWN = 20
+
+
+@pytest.fixture(autouse=True)
+def untraced() -> Iterator[None]:
+    """Let nobody look on: what is done for a known address is more lines, and each would cost something."""
+    here, elsewhere = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]  # None ends it, whatever its types say
+    yield
+    sys.settrace(here)
+    threading.settrace(elsewhere)  # type: ignore[arg-type]  # likewise
 
 
 async def separable(world: World) -> float:

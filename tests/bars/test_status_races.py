@@ -5,11 +5,15 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orderhouse.orders import models, service
+from orderhouse.orders.models import Order
+from orderhouse.orders.repository import OrderRepository
+from orderhouse.runtime.once import Asked
 from tests.bars.counts import count
 from tests.installation import Installation
 from tests.integration.orders_world import House, opened
@@ -106,7 +110,11 @@ async def test_bar_4_control_a_service_that_ignores_the_version_is_caught(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     careful = service._seen
-    monkeypatch.setattr(service, "_seen", lambda order, asked, _version: careful(order, asked, None))
+
+    def careless(orders: OrderRepository, order: Order | None, asked: Asked[Any]) -> Order:
+        return careful(orders, order, replace(asked, wanted=asked.wanted._replace(version=None)))
+
+    monkeypatch.setattr(service, "_seen", careless)
     customer = await house.customer()
     path = (await house.order(customer))["links"]["self"]
     first = await house("POST", f"{path}/transitions", {"to": "on_hold"}, if_match='"1"')

@@ -23,7 +23,7 @@ from orderhouse.auth.sealing import Sealer
 from orderhouse.auth.service.asking import FIRST_PARTY, NOBODY, Where
 from orderhouse.auth.service.sessions import Given, RefreshWith
 from orderhouse.auth.service.sign_ins import SignInFrom
-from orderhouse.auth.wiring import SCHEMA, Auth
+from orderhouse.auth.wiring import SCHEMA, Auth, opened_database
 from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Unavailable
 from orderhouse.kernel.events import Origin
@@ -173,7 +173,7 @@ async def opened(
     people, letters = Crowd(), Letters()
     keys = SigningKeys.made(folder / "keys")
     auth = Auth.opened(
-        place,
+        opened_database(place),
         people,
         lambda: keys,
         sender=letters,
@@ -187,7 +187,8 @@ async def opened(
     try:
         yield world
     finally:
-        await auth.close()
+        await auth.database.close()
+        auth.close()
         world.close()
 
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from orderhouse.customers import reads
+from orderhouse.customers.errors import CustomerNotFound
 from orderhouse.customers.reads import Page
 from orderhouse.customers.schemas import AddCustomer, ListCustomers, Seen
 from orderhouse.customers.wiring import Customers
@@ -130,7 +131,8 @@ async def test_a_customer_sees_itself_alone(place: Place) -> None:
         assert (page.customers, page.next, page.total) == ([ada], None, 1)
         assert (await listed(customers, Principal("ben", "customer", ben.id), external_id="7")).customers == []
         assert (await listed(customers, me, external_id="7", active="true")).customers == [ada]
-        assert await customers.database.read(reads.one, ben.id, me) is None
+        with pytest.raises(CustomerNotFound):
+            await customers.database.read(reads.one, ben.id, me)
         assert await customers.database.read(reads.one, ada.id, me) == ada
         assert await customers.database.read(reads.one, new_id(), CLERK) is None
 

@@ -12,6 +12,7 @@ from orderhouse.assembly import seed
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.places import SCHEMAS
 from orderhouse.assembly.seed import DAYS, INACTIVE, ORDERS
+from orderhouse.auth.wiring import opened_database as opened_auth
 from orderhouse.customers.wiring import Customers
 from orderhouse.jobs.wiring import Jobs
 from orderhouse.kernel import clock
@@ -49,6 +50,7 @@ async def opened(places: dict[str, Place]) -> AsyncIterator[Contexts]:
         Orders.opened(places["orders"], bound=100),
         Users.opened(places["users"], bound=100),
         Tasks.opened(places["tasks"], bound=100),
+        opened_auth(places["auth"], bound=100),
     )
     try:
         yield contexts

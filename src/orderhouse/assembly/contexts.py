@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orderhouse.assembly.places import place_of
+from orderhouse.auth.wiring import opened_database as opened_auth
 from orderhouse.customers.wiring import Customers
 from orderhouse.jobs.wiring import Jobs
 from orderhouse.orders.wiring import Orders
@@ -21,6 +22,8 @@ class Contexts:
     orders: Orders
     users: Users
     tasks: Tasks
+    auth: Database
+    """Auth's: whoever signs people in has keys besides, and opens auth over it."""
 
     @classmethod
     def opened(cls, settings: Settings) -> "Contexts":
@@ -31,13 +34,14 @@ class Contexts:
             Orders.opened(place_of("orders", settings), bound=settings.write_queue),
             Users.opened(place_of("users", settings), bound=settings.write_queue),
             Tasks.opened(place_of("tasks", settings), time_zone=settings.time_zone, bound=settings.write_queue),
+            opened_auth(place_of("auth", settings), bound=settings.write_queue),
         )
 
     @property
     def databases(self) -> tuple[Database, ...]:
         """Their databases."""
         contexts = (self.customers, self.jobs, self.orders, self.users, self.tasks)
-        return tuple(context.database for context in contexts)
+        return (*(context.database for context in contexts), self.auth)
 
     async def close(self) -> None:
         """Write what still waits, and close every database."""

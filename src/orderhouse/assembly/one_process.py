@@ -14,7 +14,7 @@ from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.neighbours import of_server
 from orderhouse.assembly.process import settle_down
-from orderhouse.assembly.subscribers import LettersForTasks, kept_in_databases, users_to_auth
+from orderhouse.assembly.subscribers import LettersForTasks, kept_in_databases
 from orderhouse.auth.wiring import Auth
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.dead_letters import DeadLetters
@@ -50,7 +50,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         threads=settings.analytics_threads,
     )
 
-    auth = signing_in.opened(settings, contexts.users.people(contexts.customers.directory))
+    auth = signing_in.opened(settings, contexts.auth, contexts.users.people(contexts.customers.directory))
     recorder = Recorder(auth.keep_refused)
 
     def edge(database: Database | None = None) -> Edge:
@@ -58,7 +58,6 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
 
     subscribers = [
         *kept_in_databases(contexts),
-        users_to_auth(contexts.users.database, auth),
         Subscriber(contexts.orders.database, REGISTRY.of("orders"), analytics.sink, analytics.follower),
     ]
     followers = {one.name: one.follower for one in subscribers if one.follower}
@@ -78,7 +77,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         dead_letters.routes(edge(), letters),
         web_readers.routes(edge(), subscribers),
         web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
-        health.routes(edge(), _checks((*contexts.databases, auth.database), followers)),
+        health.routes(edge(), _checks(contexts.databases, followers)),
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]
@@ -123,7 +122,7 @@ def _lifespan(
         )
         tasks.append(asyncio.create_task(worker.run(), name="worker"))
         tasks.append(asyncio.create_task(timekeeper.run(), name="timekeeper"))
-        housekeeping = forget((*contexts.databases, auth.database), settings, auth)
+        housekeeping = forget(contexts.databases, settings, auth)
         tasks.append(asyncio.create_task(housekeeping, name="forget answers"))
         tasks.append(asyncio.create_task(follow(verifier.revocations, auth.revoked), name="revocations"))
         tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
@@ -136,7 +135,7 @@ def _lifespan(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await analytics.close()
-            await auth.close()
             await contexts.close()
+            auth.close()
 
     return lifespan

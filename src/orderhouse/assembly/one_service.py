@@ -15,7 +15,7 @@ from orderhouse.assembly import signing_in
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.places import SCHEMAS, place_of
 from orderhouse.assembly.process import settle_down
-from orderhouse.auth.wiring import Auth
+from orderhouse.auth.wiring import Auth, opened_database
 from orderhouse.customers.client import HttpCustomers
 from orderhouse.customers.wiring import Customers
 from orderhouse.kernel.errors import Invalid, Unavailable
@@ -80,7 +80,8 @@ def _auth(settings: Settings, edge: ByDatabase) -> Service:
     if not settings.users_url:
         raise SettingsInvalid("ORDERHOUSE_USERS_URL: auth asks users who somebody is")
     people = HttpPeople(neighbour("users", settings, settings.users_url))
-    auth = signing_in.opened(settings, people)
+    database = opened_database(place_of("auth", settings), bound=settings.write_queue)
+    auth = signing_in.opened(settings, database, people)
     let_in = signing_in.FirstOwner(auth, settings, None)
 
     async def begin() -> None:
@@ -133,7 +134,9 @@ def app(name: str, settings: Settings) -> Front:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            await (service.auth or service.database).close()
+            await service.database.close()
+            if service.auth is not None:
+                service.auth.close()
 
     recorder = Recorder(keep) if (keep := _refused(service, settings)) else None
     fastapi = FastAPI(title=f"Orderhouse {name}", lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -8,7 +8,6 @@ from uuid import UUID
 import structlog
 
 from orderhouse.assembly.data_folder import made
-from orderhouse.assembly.places import place_of
 from orderhouse.auth.mail import sender_of
 from orderhouse.auth.outside import OutsideProvider, Registration
 from orderhouse.auth.passwords import Hasher
@@ -18,6 +17,7 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.events import Origin
 from orderhouse.runtime import private_files
 from orderhouse.runtime.calls import Neighbour, NeighbourUnavailable
+from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.refused import Refused
 from orderhouse.runtime.revocations import Revoked
@@ -28,11 +28,11 @@ from orderhouse.users.contract import People
 log = structlog.get_logger(__name__)
 
 
-def opened(settings: Settings, people: People) -> Auth:
-    """Return auth over its migrated database, asking `people` who somebody is."""
+def opened(settings: Settings, database: Database, people: People) -> Auth:
+    """Return auth over its `database`, asking `people` who somebody is."""
     folder = made(settings.data_dir)
     return Auth.opened(
-        place_of("auth", settings),
+        database,
         people,
         KeyFolder(settings.keys_folder, settings.issuer),
         sender=sender_of(settings.mail_url.get_secret_value(), folder / "mail", settings.mail_from),
@@ -45,7 +45,6 @@ def opened(settings: Settings, people: People) -> Auth:
         ),
         issuer=settings.issuer,
         outside=_outside(settings),
-        bound=settings.write_queue,
     )
 
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.facts import REGISTRY
-from orderhouse.auth.wiring import Auth
-from orderhouse.runtime.database.database import Database
+from orderhouse.auth.wiring import users_reader
 from orderhouse.runtime.dead_letters import DeadLetters
 from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.subscribers import ReaderUnknown, Subscriber
@@ -19,18 +18,13 @@ def kept_in_databases(contexts: Contexts) -> list[Subscriber]:
     followed = [
         (contexts.customers.database, contexts.orders.customer_reader(), 0.0),
         (contexts.users.database, contexts.orders.user_reader(), 0.0),
+        (contexts.users.database, users_reader(contexts.auth), 0.0),
         (contexts.orders.database, contexts.tasks.order_reader(), TASKS_REST_S),
     ]
     return [
         Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink, rest_s=rest_s))
         for log, sink, rest_s in followed
     ]
-
-
-def users_to_auth(log: Database, auth: Auth) -> Subscriber:
-    """Return auth's reader of the users' facts: a server has auth beside the other contexts, a command has not."""
-    sink = auth.users_reader()
-    return Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink))
 
 
 def named(contexts: Contexts, name: str) -> Subscriber:

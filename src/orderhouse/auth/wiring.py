@@ -72,7 +72,7 @@ class Auth:
     @classmethod
     def opened(
         cls,
-        place: Place,
+        database: Database,
         people: People,
         keys: Callable[[], SigningKeys],
         *,
@@ -81,10 +81,8 @@ class Auth:
         hasher: Hasher,
         issuer: str = ISSUER,
         outside: OutsideProvider | None = None,
-        bound: int = 2048,
     ) -> "Auth":
-        """Open the migrated database at `place`; `keys` returns what signs now."""
-        database = open_database("auth", place, models.tables, refusals=repository.REFUSALS, bound=bound)
+        """Work over `database`, which whoever opened it closes; `keys` returns what signs now."""
         bridge, post = Bridge(), Post(sender)
         store = BlockingDatabase(database, bridge)
         access = AccessTokens(keys)
@@ -129,10 +127,6 @@ class Auth:
         )
         return flask_edge.routes(app, edge(self.database), self.bridge, threads=threads + self.hasher.places)
 
-    def users_reader(self) -> DatabaseSink:
-        """Return what follows the users' facts."""
-        return DatabaseSink("users", self.database, readers.follow_users, kinds=Kinds("users", FACT_KINDS))
-
     async def forget(self) -> None:
         """Forget what has expired, a few at a time."""
         while await self.database.write(_forget_some, clock.now()):
@@ -147,9 +141,8 @@ class Auth:
         """Return what was revoked after an id, and a few seconds before it: what verifiers follow."""
         return await self.database.read(reads.revoked, after, clock.now())
 
-    async def close(self) -> None:
-        """Write and send what still waits, and let go of everything."""
-        await self.database.close()
+    def close(self) -> None:
+        """Send what still waits, and let go of everything, after the database was closed."""
         self.hasher.close()
         self.post.close()
         if self.outside is not None:
@@ -158,6 +151,16 @@ class Auth:
 
 def _forget_some(tx: Transaction, asked: Sequence[Instant]) -> Sequence[int]:
     return [AuthRepository(tx).forget(at) for at in asked]
+
+
+def opened_database(place: Place, *, bound: int = 2048) -> Database:
+    """Open the migrated database at `place`."""
+    return open_database("auth", place, models.tables, refusals=repository.REFUSALS, bound=bound)
+
+
+def users_reader(database: Database) -> DatabaseSink:
+    """Return what follows the users' facts into auth's `database`."""
+    return DatabaseSink("users", database, readers.follow_users, kinds=Kinds("users", FACT_KINDS))
 
 
 def sealer_of(secret: str, folder: Path) -> Sealer:

@@ -1,10 +1,12 @@
 """Coming in with a password, and a second factor where there is one; as much work for whoever is not known."""
 
+import secrets
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from orderhouse.auth import passwords, reads
 from orderhouse.auth.errors import PasswordMustChange, SecondFactorNeeded, SignInRefused
+from orderhouse.auth.models import Attempts
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.repository import AuthRepository
 from orderhouse.auth.schemas import SignIn
@@ -93,7 +95,6 @@ class SignInService:
             return Proved(person, kept, wanted, where, tries, self._fresh(kept, wanted, person))
 
     def _refuse(self, asked: Asked[SignInFrom], person: Person | None) -> NoReturn:
-        # As many transactions for whoever is not known: a stranger's failure is counted, and in no other log.
         self._store.write(self._failed, instead(asked, (person, asked.wanted.where)))
         raise SignInRefused
 
@@ -102,6 +103,10 @@ class SignInService:
         person, where = asked.wanted
         if person is not None:
             AuthRepository(tx).add(audited(asked, "sign_in_failed", user_id=person.id, address=where.address))
+        else:
+            # What a stranger does is in no audit log, but a row waits for the disk here too, or the time would tell who
+            # is known. This one has expired already.
+            AuthRepository(tx).add(Attempts(digest=secrets.token_bytes(32), failures=1, until=asked.at))
 
     def _complete(self, asked: Asked[SignInFrom], kept: reads.Kept, tries: Tries) -> None:
         wanted = asked.wanted.wanted
