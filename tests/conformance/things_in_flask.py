@@ -10,7 +10,8 @@ from orderhouse.runtime.blocking import Bridge
 from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import flask_edge
-from orderhouse.runtime.web.fastapi_edge import Edge, etag, json_answer
+from orderhouse.runtime.web.answers import etag, json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.flask_edge import body, caller, match, match_maybe, needs, once, open_to_all, query, unless
 from tests.integration import things
 from tests.unit import edge_world

@@ -16,8 +16,8 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal, Role
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.web.fastapi_edge import UploadedBody
 from orderhouse.runtime.web.refusals import Malformed
+from orderhouse.runtime.web.request import UploadedBody
 from tests.integration.jobs_world import Api, migrated, served
 
 pytestmark = pytest.mark.anyio

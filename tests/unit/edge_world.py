@@ -22,6 +22,7 @@ from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Answer, Asked
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web import documents, health
+from orderhouse.runtime.web.answers import etag, json_answer
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.fastapi_edge import (
     Asker,
@@ -30,8 +31,6 @@ from orderhouse.runtime.web.fastapi_edge import (
     IfMatchMaybe,
     IfNoneMatch,
     Once,
-    etag,
-    json_answer,
     needs,
     open_to_all,
 )

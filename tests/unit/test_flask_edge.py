@@ -22,7 +22,8 @@ from orderhouse.runtime.blocking import Bridge
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web import flask_edge
-from orderhouse.runtime.web.fastapi_edge import Edge, json_answer
+from orderhouse.runtime.web.answers import json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.flask_edge import body, form, needs, open_to_all, read, write
 from orderhouse.runtime.web.front import Front
 from tests.integration import things

@@ -12,7 +12,8 @@ from orderhouse.customers.contract import CustomerDirectory
 from orderhouse.kernel import clock
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.readers import Follower
-from orderhouse.runtime.web.fastapi_edge import Edge, json_answer, needs
+from orderhouse.runtime.web.answers import json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge, needs
 
 _AT_ONCE = 2
 """How many queries run at a time: each uses every thread it may."""

@@ -30,17 +30,8 @@ from orderhouse.kernel.pages import CursorInvalid, PagesDoNotCombine
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import (
-    Asker,
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 
 
 def routes(edge: Edge, database: Database, service: CustomerService) -> APIRouter:
@@ -66,7 +57,6 @@ def routes(edge: Edge, database: Database, service: CustomerService) -> APIRoute
     @router.get(
         "/{customer_id}",
         response_model=CustomerOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("customers:read", CustomerNotFound),
     )
     async def get_customer(customer_id: UUID, caller: Asker, unless: IfNoneMatch) -> Answer:
@@ -74,9 +64,9 @@ def routes(edge: Edge, database: Database, service: CustomerService) -> APIRoute
         customer = await database.read(reads.one, customer_id, caller)
         if customer is None:
             raise CustomerNotFound
-        if unless == etag(customer.version)[1]:
-            return Answer(304, (etag(customer.version),), b"")
-        return json_answer(_shown(customer, may_write=caller.may("customers:write")), etag(customer.version))
+        return unchanged(etag(customer.version), unless) or json_answer(
+            _shown(customer, may_write=caller.may("customers:write")), etag(customer.version)
+        )
 
     @router.patch(
         "/{customer_id}",

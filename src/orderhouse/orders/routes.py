@@ -42,17 +42,8 @@ from orderhouse.orders.schemas import (
 from orderhouse.orders.service import Moved, Newcomers, OrderService
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import (
-    Asker,
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 
 _REFUSED_PLACING = (CustomerUnknown, CustomerInactive, ReferenceTaken, AmountTooLarge)
 
@@ -84,7 +75,6 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
     @router.get(
         "/{order_id}",
         response_model=OrderOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("orders:read", OrderUnknown),
     )
     async def get_order(order_id: UUID, caller: Asker, unless: IfNoneMatch) -> Answer:
@@ -93,9 +83,9 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
         if found is None:
             raise OrderUnknown
         order, history = found
-        if unless == etag(order.version)[1]:
-            return Answer(304, (etag(order.version),), b"")
-        return json_answer({**reads.full(order, caller), "history": history}, etag(order.version))
+        return unchanged(etag(order.version), unless) or json_answer(
+            {**reads.full(order, caller), "history": history}, etag(order.version)
+        )
 
     @router.get("/{order_id}/history", response_model=HistoryPage, **needs("orders:read", OrderUnknown, CursorInvalid))
     async def list_history(order_id: UUID, wanted: Annotated[ListHistory, Query()], caller: Asker) -> Answer:

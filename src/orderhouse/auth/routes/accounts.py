@@ -10,7 +10,7 @@ from orderhouse.auth.errors import (
     PasswordWrong,
     TooManyAttempts,
 )
-from orderhouse.auth.routes.asking import DONE, accepted, where
+from orderhouse.auth.routes.asking import accepted, where
 from orderhouse.auth.schemas import (
     PASSWORD,
     REGISTRATIONS,
@@ -26,6 +26,7 @@ from orderhouse.auth.schemas import (
 from orderhouse.auth.service.accounts import AccountService, ChangeFrom, ResetFrom
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.runtime.once import Answer
+from orderhouse.runtime.web.answers import DONE
 from orderhouse.runtime.web.flask_edge import asked, body, needs, open_to_all
 
 

@@ -7,7 +7,6 @@ from flask import Blueprint
 
 from orderhouse.auth import reads
 from orderhouse.auth.errors import ApiKeyNotFound, ApiKeyRefused, NotAPerson, ScopeTooWide
-from orderhouse.auth.routes.asking import DONE
 from orderhouse.auth.schemas import (
     API_KEY_TOKENS,
     API_KEYS,
@@ -23,7 +22,7 @@ from orderhouse.auth.service.asking import NOBODY, person_of
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import as_text
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import DONE, json_answer
 from orderhouse.runtime.web.flask_edge import asked, body, caller, needs, open_to_all, read
 
 

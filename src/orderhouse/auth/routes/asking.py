@@ -5,11 +5,9 @@ import flask
 from orderhouse.auth.service.asking import Where
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import flask_edge
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import json_answer
 
 _LONGEST = 200
-
-DONE = Answer(204, (), b"")
 
 
 def where(device: str | None = None) -> Where:

@@ -6,7 +6,6 @@ import orjson
 from flask import Blueprint
 
 from orderhouse.auth import reads
-from orderhouse.auth.routes.asking import DONE
 from orderhouse.auth.schemas import AUDIT, LARGEST_EXPORT, REFUSALS, AuditEntryOut, AuditPage, ListAudit, RefusedMany
 from orderhouse.auth.service.audit import AuditService
 from orderhouse.kernel.clock import as_text
@@ -14,7 +13,7 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.refused import Refused
 from orderhouse.runtime.web import exports, links
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import done, json_answer
 from orderhouse.runtime.web.flask_edge import body, needs, query, scan, write
 
 
@@ -40,7 +39,7 @@ def blueprint(service: AuditService) -> Blueprint:
     def add_refusals() -> Answer:
         """Keep what a neighbour refused. The same again changes nothing."""
         told = [Refused(**one.model_dump()) for one in body(RefusedMany).items]
-        return write(service.keep_refused, told, answer=lambda _: DONE)
+        return write(service.keep_refused, told, answer=done)
 
     return views
 

@@ -7,12 +7,11 @@ from flask import Blueprint
 
 from orderhouse.auth import reads
 from orderhouse.auth.errors import ClientNotFound, ClientWrong, ScopeTooWide
-from orderhouse.auth.routes.asking import DONE
 from orderhouse.auth.schemas import CLIENTS, AddClient, ClientList, ClientMade
 from orderhouse.auth.service.clients import ClientService
 from orderhouse.kernel.clock import as_text
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import DONE, json_answer
 from orderhouse.runtime.web.flask_edge import asked, body, needs, read
 
 

@@ -42,7 +42,7 @@ from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.principal import PERMISSIONS
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import problems
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.flask_edge import asked, form, form_pairs, open_to_all, query_pairs
 from orderhouse.runtime.web.refusals import RequestInvalid
 

@@ -9,7 +9,7 @@ from orderhouse.auth.schemas import OUTSIDE, OutsideBegun, OutsideCameBack, Toke
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.auth.service.outside_sign_ins import CameBack, OutsideSignInService
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.flask_edge import asked, body, open_to_all
 
 

@@ -4,12 +4,11 @@ from flask import Blueprint
 
 from orderhouse.auth import reads
 from orderhouse.auth.errors import CodeWrong, FactorMissing, FactorThere, NotAPerson, TooManyAttempts
-from orderhouse.auth.routes.asking import DONE
 from orderhouse.auth.schemas import FACTOR, FactorCode, FactorOffered, FactorOut, RecoveryCodes
 from orderhouse.auth.service.asking import person_of
 from orderhouse.auth.service.second_factors import SecondFactorService
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import DONE, json_answer
 from orderhouse.runtime.web.flask_edge import asked, body, caller, needs, read
 
 

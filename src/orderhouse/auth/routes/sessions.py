@@ -18,7 +18,7 @@ from orderhouse.auth.errors import (
     SignInRefused,
     TooManyAttempts,
 )
-from orderhouse.auth.routes.asking import DONE, where
+from orderhouse.auth.routes.asking import where
 from orderhouse.auth.schemas import (
     REVOCATIONS,
     SESSION,
@@ -37,7 +37,7 @@ from orderhouse.auth.service.sign_ins import SignInFrom, SignInService
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import as_text
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import DONE, json_answer
 from orderhouse.runtime.web.flask_edge import asked, body, caller, needs, open_to_all, query, read, retry_key
 
 

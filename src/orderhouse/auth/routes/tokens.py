@@ -6,7 +6,7 @@ from orderhouse.auth.schemas import INTROSPECTION, REVOCATION, Introspected, Tok
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.auth.service.tokens import TokenService
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.flask_edge import asked, form, needs, open_to_all
 
 

@@ -14,16 +14,8 @@ from orderhouse.jobs.schemas import AddFile, FileOut
 from orderhouse.jobs.service.files import FileService, Unwanted
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import (
-    Asker,
-    Edge,
-    IfNoneMatch,
-    Once,
-    Streamed,
-    Upload,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import Streamed, done, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfNoneMatch, Once, Upload, needs
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _DOWNLOAD: dict[int | str, dict[str, Any]] = {200: {"content": dict.fromkeys(MEDIA_TYPES.values(), _BYTES)}}
@@ -55,7 +47,7 @@ def routes(edge: Edge, database: Database, service: FileService, files: Files) -
     @router.get(
         "/{file_id}/content",
         response_model=None,
-        responses={304: {"description": "It is still what you have."}, **_DOWNLOAD},
+        responses=_DOWNLOAD,
         **needs("jobs:read", FileNotFound, FileEmpty),
     )
     async def get_file_content(file_id: UUID, caller: Asker, unless: IfNoneMatch) -> Answer | Streamed:
@@ -64,16 +56,14 @@ def routes(edge: Edge, database: Database, service: FileService, files: Files) -
         if file.content is None or file.digest is None or file.size is None:
             raise FileEmpty
         tag = ("etag", f'"{file.digest.hex()}"')
-        if unless == tag[1]:
-            return Answer(304, (tag,), b"")
         named = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
         headers = (("content-type", file.media_type), ("content-disposition", named), tag, _HARMLESS)
-        return Streamed(headers, file.size, files.pieces(file))
+        return unchanged(tag, unless) or Streamed(headers, file.size, files.pieces(file))
 
     @router.delete("/{file_id}", status_code=204, response_model=None, **needs("jobs:start", FileNotFound))
     async def remove_file(file_id: UUID, once: Once) -> Answer:
         """Remove a file before its time."""
-        return await once(service.remove, Unwanted(file_id), answer=lambda _: Answer(204, (), b""))
+        return await once(service.remove, Unwanted(file_id), answer=done)
 
     async def _seen(file_id: UUID, caller: Asker) -> FileState:
         file = await database.read(reads.file, file_id, caller)

@@ -25,7 +25,8 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfNoneMatch, Once, etag, json_answer, needs
+from orderhouse.runtime.web.answers import etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfNoneMatch, Once, needs
 
 _AGAIN = ("retry-after", "1")
 """Whoever waits for a job's end asks once a second."""
@@ -68,7 +69,6 @@ def routes(edge: Edge, database: Database, service: JobService) -> APIRouter:
     @router.get(
         f"{schemas.PATH}/{{job_id}}",
         response_model=JobOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("jobs:read", JobNotFound),
     )
     async def get_job(job_id: UUID, caller: Asker, unless: IfNoneMatch) -> Answer:
@@ -76,8 +76,8 @@ def routes(edge: Edge, database: Database, service: JobService) -> APIRouter:
         job = await database.read(reads.one, job_id, caller)
         if job is None:
             raise JobNotFound
-        headers = (etag(job.version), *((_AGAIN,) if job.active else ()))
-        return Answer(304, headers, b"") if unless == etag(job.version)[1] else json_answer(_shown(job), *headers)
+        tag, more = etag(job.version), (_AGAIN,) if job.active else ()
+        return unchanged(tag, unless, *more) or json_answer(_shown(job), tag, *more)
 
     @router.post(
         f"{schemas.PATH}/{{job_id}}/cancellation", response_model=JobOut, **needs("jobs:start", JobNotFound, JobEnded)

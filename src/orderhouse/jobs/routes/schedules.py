@@ -33,16 +33,8 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import (
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 
 _REFUSES = (CronInvalid, ScheduleZoneUnknown, JobKindUnknown, JobKindNotAllowed, JobArgumentInvalid, ScheduleNameTaken)
 
@@ -71,7 +63,6 @@ def routes(edge: Edge, database: Database, service: ScheduleService) -> APIRoute
     @router.get(
         "/{schedule_id}",
         response_model=ScheduleOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("jobs:manage", ScheduleNotFound),
     )
     async def get_schedule(schedule_id: UUID, unless: IfNoneMatch) -> Answer:
@@ -80,7 +71,7 @@ def routes(edge: Edge, database: Database, service: ScheduleService) -> APIRoute
         if schedule is None:
             raise ScheduleNotFound
         # Its times go on without a new version: that is of what is wanted.
-        return _changed(schedule) if unless != _tag(schedule)[1] else Answer(304, (_tag(schedule),), b"")
+        return unchanged(etag(schedule.version), unless) or _changed(schedule)
 
     @router.patch(
         "/{schedule_id}",
@@ -99,22 +90,18 @@ def routes(edge: Edge, database: Database, service: ScheduleService) -> APIRoute
     )
     async def remove_schedule(schedule_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
         """Remove a schedule; its jobs stay."""
-        return await once(service.remove, ScheduleSeen(schedule_id, match), answer=lambda _: Answer(204, (), b""))
+        return await once(service.remove, ScheduleSeen(schedule_id, match), answer=done)
 
     return router
 
 
 def _added(schedule: ScheduleState) -> Answer:
     where = ("location", schemas.SCHEDULE.format(schedule.id))
-    return json_answer(_shown(schedule), where, _tag(schedule), status=201)
+    return json_answer(_shown(schedule), where, etag(schedule.version), status=201)
 
 
 def _changed(schedule: ScheduleState) -> Answer:
-    return json_answer(_shown(schedule), _tag(schedule))
-
-
-def _tag(schedule: ScheduleState) -> tuple[str, str]:
-    return etag(schedule.version)
+    return json_answer(_shown(schedule), etag(schedule.version))
 
 
 def _shown(schedule: ScheduleState) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from orderhouse.runtime.dead_letters import DeadLetters, Letter, LetterMovedOn, 
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.registry import FactMalformed, FactUnknown
 from orderhouse.runtime.subscribers import ReaderUnknown
-from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfMatch, IfMatchMaybe, etag, json_answer, needs
+from orderhouse.runtime.web.answers import DONE, etag, json_answer
+from orderhouse.runtime.web.fastapi_edge import Asker, Edge, IfMatch, IfMatchMaybe, needs
 
 PATH = "/v1/dead-letters"
 _LIST = "dead letters"
@@ -116,7 +117,7 @@ def routes(edge: Edge, letters: DeadLetters) -> APIRouter:
     async def drop_dead_letter(letter_id: UUID, match: IfMatchMaybe, caller: Asker) -> Answer:
         """Give a dead letter up: its effects are never had, and its aggregate goes on without them."""
         await letters.drop(letter_id, match, by=caller.subject)
-        return Answer(204, (), b"")
+        return DONE
 
     return router
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from orderhouse.kernel.errors import NotFound
 from orderhouse.runtime.once import Answer
+from orderhouse.runtime.web.answers import unchanged
 from orderhouse.runtime.web.fastapi_edge import Edge, IfNoneMatch, open_to_all
 
 _FOLDER = Path(__file__).with_name("swagger_ui")
@@ -67,9 +68,7 @@ def routes(edge: Edge) -> APIRouter:
     async def get_asset(name: str, unless: IfNoneMatch) -> Answer:
         """Get a file the page is made of."""
         kind, tag, body = _asset(name)
-        if unless == tag:
-            return Answer(304, (("etag", tag),), b"")
-        return Answer(200, (("content-type", kind), ("etag", tag)), body)
+        return unchanged(("etag", tag), unless) or Answer(200, (("content-type", kind), ("etag", tag)), body)
 
     return router
 

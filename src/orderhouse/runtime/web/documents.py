@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from orderhouse.kernel.errors import NotFound
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import problems
-from orderhouse.runtime.web.fastapi_edge import Edge, json_answer, open_to_all
+from orderhouse.runtime.web.answers import json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge, open_to_all
 
 
 class ProblemUnknown(NotFound):

@@ -7,15 +7,11 @@ solver is not asked at a request; that is two thirds of what an idiomatic route 
 """
 
 import inspect
-import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast, get_args, get_type_hints
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
@@ -31,6 +27,7 @@ from orderhouse.runtime.once import Answer, KeyReused, OnceCall
 from orderhouse.runtime.tokens import Verifier
 from orderhouse.runtime.web import bodies, problems
 from orderhouse.runtime.web.admission import Admission
+from orderhouse.runtime.web.answers import Streamed, send_answer, send_parts
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.refusals import (
     BodyTooLarge,
@@ -45,6 +42,7 @@ from orderhouse.runtime.web.refusals import (
     RequestInvalid,
     TargetTooLong,
 )
+from orderhouse.runtime.web.request import Request, UploadedBody
 
 
 class _Given:
@@ -75,44 +73,11 @@ RetryKey = Annotated[str | None, Depends(_Given("retry_key"))]
 """The Idempotency-Key, where no answer is kept and what is asked for knows by itself what a retry is to hear."""
 
 
-class UploadedBody:
-    """A body that comes in parts, whatever it is."""
-
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], most: int) -> None:
-        """Take up to `most` bytes of it."""
-        self._receive = receive
-        self._headers = headers
-        self._most = most
-
-    async def parts(self) -> AsyncIterator[bytes]:
-        """Yield its parts; MediaTypeUnsupported, BodyTooLarge, or Malformed when it ends early."""
-        bodies.check_media_type(self._headers.get(b"content-type", b""), bodies.OCTETS)
-        async for part in _parts(self._receive, self._headers, self._most):
-            yield part
-
-
 Upload = Annotated[UploadedBody, Depends(_Given("upload"))]
 """The body, part by part, instead of a body model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An answer of `size` bytes that is sent as its parts come: status 200, and never kept beside a key."""
-
-    headers: tuple[tuple[str, str], ...]
-    size: int
-    parts: AsyncIterator[bytes]
-
-
-_BARE_KEY = re.compile(r"[!#-~][ -~]{0,254}")
-_QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
-_ESCAPED = re.compile(r'\\(["\\])')
-_TAG = re.compile(r'"([0-9]{1,9})"')
-_ANY_TAGS = re.compile(r'\*|(W/)?"[^"\x00-\x20\x7f]*"( *, *(W/)?"[^"\x00-\x20\x7f]*")*')
 _IN_PATH = re.compile(r"{(\w+)")
-
-# What decides about a request may be said once: of two, a proxy and this edge could each believe another.
-_SAID_ONCE = frozenset({b"authorization", b"content-type", b"idempotency-key", b"if-match", b"if-none-match"})
 
 _KEY = {
     "name": "Idempotency-Key",
@@ -135,6 +100,9 @@ _UNLESS = {
     "schema": {"type": "string"},
     "example": '"1"',
 }
+
+
+_UNCHANGED: dict[int | str, Any] = {304: {"description": "It is still what you have."}}
 
 
 def needs(permission: str, *refuses: type[Refusal], key: bool = False) -> dict[str, Any]:
@@ -202,7 +170,8 @@ class HouseRoute(APIRoute):
             "x-permission": self.permission or "none",
             "security": [{"bearer": []}] if self.permission else [],
         }
-        more["responses"] = _both(problems.examples(list(dict.fromkeys(refuses)), path), more.get("responses") or {})
+        others = {**(_UNCHANGED if _UNLESS in parameters else {}), **(more.get("responses") or {})}
+        more["responses"] = _both(problems.examples(list(dict.fromkeys(refuses)), path), others)
         more["operation_id"] = endpoint.__name__
         super().__init__(path, endpoint, **more)
 
@@ -321,7 +290,7 @@ class HouseRoute(APIRoute):
     async def serve(self, request: "Request", given: dict[str, Any], send: Send) -> None:  # noqa: ARG002 - others look at it
         """Send what the endpoint makes of what it was given."""
         answer = await self._endpoint(**given)
-        await (send_answer(send, answer) if isinstance(answer, Answer) else _send_parts(send, answer))
+        await (send_answer(send, answer) if isinstance(answer, Answer) else send_parts(send, answer))
 
 
 def _both(refusals: dict[int | str, Any], others: dict[int | str, Any]) -> dict[int | str, Any]:
@@ -331,179 +300,3 @@ def _both(refusals: dict[int | str, Any], others: dict[int | str, Any]) -> dict[
         contents = {**refusals[status]["content"], **others[status].get("content", {})}
         both[status] = {**others[status], "content": contents}
     return both
-
-
-class Request:
-    """One request, as far as the edge has looked at it."""
-
-    __slots__ = ("_edge", "_headers", "body", "caller", "id", "json", "scope", "upload")
-
-    def __init__(self, scope: Scope, edge: Edge) -> None:
-        """Look at `scope`; Malformed when a header that decides something comes twice."""
-        self.scope = scope
-        self.id: str = scope["state"]["request_id"]
-        self.body = b""
-        self.json: Any = None
-        self.caller: Principal
-        self.upload: UploadedBody
-        self._edge = edge
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self._headers = dict(headers)
-        if len(self._headers) < len(headers):
-            _check_said_once(headers)
-
-    def header(self, name: bytes) -> str:
-        """Return a header's value; empty when there is none."""
-        return self._headers.get(name, b"").decode("latin-1")
-
-    def authenticate(self, permission: str) -> None:
-        """Set the caller; Unauthenticated or PermissionMissing."""
-        kind, _, token = self.header(b"authorization").partition(" ")
-        if kind.lower() != "bearer" or not token:
-            raise Unauthenticated
-        self.caller = self._edge.verifier.verify(token.strip())
-        self.scope["state"]["subject"] = self.caller.subject
-        if not self.caller.may(permission):
-            raise PermissionMissing
-
-    async def read(self, receive: Receive) -> None:
-        """Read and parse the body, never more of it than is taken."""
-        bodies.check_media_type(self._headers.get(b"content-type", b""))
-        await self._whole(receive)
-        self.json = bodies.parsed(self.body, self._edge.limits)
-
-    async def read_form(self, receive: Receive) -> None:
-        """Read the body, which is a form, never more of it than is taken."""
-        bodies.check_media_type(self._headers.get(b"content-type", b""), bodies.FORM)
-        await self._whole(receive)
-
-    async def _whole(self, receive: Receive) -> None:
-        parts = [part async for part in _parts(receive, self._headers, self._edge.limits.body_bytes)]
-        self.body = parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def uploaded(self, receive: Receive) -> UploadedBody:
-        """Return the body as what comes in parts."""
-        return UploadedBody(receive, self._headers, self._edge.limits.upload_bytes)
-
-    def id_in_path(self, name: str) -> UUID:
-        """Return an id of the path; what is no id names nothing."""
-        text = self.scope["path_params"][name]
-        try:
-            found = UUID(text)
-        except ValueError:
-            raise NotFound("The id in the path is no UUID.") from None
-        if str(found) != text.lower():
-            raise NotFound("The id in the path is no UUID.")
-        return found
-
-    def key(self) -> str | None:
-        """Return the Idempotency-Key, bare (quoted, it is a string of RFC 9651); None without one."""
-        if b"idempotency-key" not in self._headers:
-            return None
-        said = self.header(b"idempotency-key").strip()
-        quoted = _QUOTED_KEY.fullmatch(said)
-        if quoted:
-            return _ESCAPED.sub(r"\1", quoted[1])
-        if _BARE_KEY.fullmatch(said):
-            return said
-        raise KeyInvalid
-
-    def fingerprint(self) -> bytes:
-        """Return a digest of the path and of what the body says, in whatever order and spacing it says it."""
-        try:
-            said = orjson.dumps(self.json, option=orjson.OPT_SORT_KEYS)
-        except TypeError:  # An integer beyond 64 bits: rare, and still the caller's to repeat.
-            said = json.dumps(self.json, sort_keys=True).encode()
-        return blake2b(self.scope["path"].encode() + b"\0" + said, digest_size=16).digest()
-
-    def match(self, *, required: bool) -> int | None:
-        """Return the version in If-Match; MatchMissing when it is required and not there, Malformed for no ETag."""
-        if b"if-match" not in self._headers:
-            if required:
-                raise MatchMissing
-            return None
-        said = self.header(b"if-match").strip()
-        tag = _TAG.fullmatch(said)
-        if tag:
-            return int(tag[1])
-        if not _ANY_TAGS.fullmatch(said):
-            raise Malformed("If-Match holds an ETag, in its quotes.")
-        return -1  # It is no version of ours: whatever it names is not what is there.
-
-
-async def _parts(receive: Receive, headers: dict[bytes, bytes], most: int) -> AsyncIterator[bytes]:
-    declared = headers.get(b"content-length", b"0")
-    if len(declared) > 18 or (declared.isdigit() and int(declared) > most):
-        raise BodyTooLarge(f"At most {most} bytes.")
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Malformed("The body ended early.")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > most:
-            raise BodyTooLarge(f"At most {most} bytes.")
-        yield part
-        more = message.get("more_body", False)
-
-
-def _check_said_once(headers: list[tuple[bytes, bytes]]) -> None:
-    names = [name for name, _ in headers if name in _SAID_ONCE]
-    if len(names) > len(set(names)):
-        raise Malformed("A header that may come once came twice.")
-
-
-def etag(version: int) -> tuple[str, str]:
-    """Return the ETag header of a version."""
-    return ("etag", f'"{version}"')
-
-
-def json_answer(value: Any, *headers: tuple[str, str], status: int = 200) -> Answer:
-    """Return `value` as a JSON answer."""
-    return Answer(status, headers, orjson.dumps(value))
-
-
-def head_of(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """Return every header `answer` is sent with."""
-    headers = [
-        (b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"),
-        *((name.encode(), value.encode()) for name, value in answer.headers),
-    ]
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-        if not any(name == "content-type" for name, _ in answer.headers):
-            headers.append((b"content-type", b"application/json"))
-    if answer.replayed:
-        headers.append((b"idempotency-replayed", b"true"))
-    return headers
-
-
-async def send_answer(send: Send, answer: Answer) -> None:
-    """Send `answer`."""
-    await send({"type": "http.response.start", "status": answer.status, "headers": head_of(answer)})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _send_parts(send: Send, answer: Streamed) -> None:
-    headers = head_of(Answer(200, answer.headers, b""))
-    headers = [(name, str(answer.size).encode() if name == b"content-length" else value) for name, value in headers]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for part in answer.parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def send_refusal(send: Send, scope: Scope, refusal: Refusal, *more: tuple[bytes, bytes]) -> None:
-    """Send `refusal` as a problem."""
-    body = problems.body_of(refusal, scope["state"]["request_id"], scope["raw_path"].decode("latin-1"))
-    headers = [
-        (b"content-type", problems.MEDIA_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *problems.headers_of(refusal),
-        *more,
-    ]
-    scope["state"]["refused"] = refusal.code
-    await send({"type": "http.response.start", "status": problems.status_of(type(refusal)), "headers": headers})
-    await send({"type": "http.response.body", "body": body})

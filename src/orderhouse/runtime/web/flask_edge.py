@@ -33,6 +33,7 @@ from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.transaction import Reading, Work
 from orderhouse.runtime.once import Answer, Asked, OnceCall
 from orderhouse.runtime.web import bodies, fastapi_edge
+from orderhouse.runtime.web.answers import head_of
 from orderhouse.runtime.web.fastapi_edge import (
     Asker,
     Edge,
@@ -41,11 +42,10 @@ from orderhouse.runtime.web.fastapi_edge import (
     IfMatchMaybe,
     IfNoneMatch,
     Once,
-    Request,
     RetryKey,
-    head_of,
 )
 from orderhouse.runtime.web.refusals import Failed, Malformed
+from orderhouse.runtime.web.request import Request
 
 P = ParamSpec("P")
 W = TypeVar("W")
@@ -93,7 +93,7 @@ def needs(
     """
     declared = _with_form(fastapi_edge.needs(permission, *refuses, key=bool(key)), form)
     taken = _takes(body, query, caller=True, key=key, match=match, unless=unless)
-    more = {**declared, **_answers(answers, status, unless=unless, exports=exports)}
+    more = {**declared, **_answers(answers, status, exports=exports)}
     return _declare(_Declared(taken, more, form is not None))
 
 
@@ -146,12 +146,8 @@ def _takes(
     return {name: hint for name, hint in hints.items() if hint is not None}
 
 
-def _answers(
-    answers: Any, status: int, *, unless: bool = False, exports: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    responses: dict[int, dict[str, Any]] = {304: {"description": "It is still what you have."}} if unless else {}
-    if exports:
-        responses[status] = {"content": exports}
+def _answers(answers: Any, status: int, *, exports: dict[str, Any] | None = None) -> dict[str, Any]:
+    responses = {status: {"content": exports}} if exports else {}
     return {"response_model": answers, "status_code": status, "responses": responses}
 
 

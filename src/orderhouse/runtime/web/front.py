@@ -21,8 +21,9 @@ from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.refused import Recorder, Refused
+from orderhouse.runtime.web.answers import send_refusal
 from orderhouse.runtime.web.bodies import Limits
-from orderhouse.runtime.web.fastapi_edge import HouseRoute, send_refusal
+from orderhouse.runtime.web.fastapi_edge import HouseRoute
 from orderhouse.runtime.web.refusals import (
     Failed,
     HeadersTooLarge,

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import Edge, json_answer, open_to_all
+from orderhouse.runtime.web.answers import json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge, open_to_all
 
 Check = Callable[[], Awaitable[object]]
 """Raises when what it checks cannot be used now."""

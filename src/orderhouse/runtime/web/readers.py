@@ -16,8 +16,9 @@ from orderhouse.runtime.subscribers import (
     Standing,
     Subscriber,
 )
+from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.facts import LARGEST_POSITION
-from orderhouse.runtime.web.fastapi_edge import Asker, Edge, json_answer, needs
+from orderhouse.runtime.web.fastapi_edge import Asker, Edge, needs
 
 PATH = "/v1/readers"
 _LARGEST_REPLAY = 10_000

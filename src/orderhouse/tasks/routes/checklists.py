@@ -8,16 +8,8 @@ from fastapi import APIRouter
 from orderhouse.kernel.clock import as_text
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import (
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import ChecklistFull, ItemMovedOn, ItemNotFound, TaskNotFound
 from orderhouse.tasks.models import ItemState
@@ -62,7 +54,6 @@ def routes(edge: Edge, database: Database, service: ChecklistService) -> APIRout
     @router.get(
         f"{ITEMS}/{{item_id}}",
         response_model=ItemOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("tasks:read", ItemNotFound),
     )
     async def get_checklist_item(item_id: UUID, unless: IfNoneMatch) -> Answer:
@@ -70,9 +61,7 @@ def routes(edge: Edge, database: Database, service: ChecklistService) -> APIRout
         item = await database.read(reads.item, item_id)
         if item is None:
             raise ItemNotFound
-        if unless == etag(item.version)[1]:
-            return Answer(304, (etag(item.version),), b"")
-        return json_answer(_shown(item), etag(item.version))
+        return unchanged(etag(item.version), unless) or json_answer(_shown(item), etag(item.version))
 
     @router.patch(f"{ITEMS}/{{item_id}}", response_model=ItemOut, **needs("tasks:write", ItemNotFound, ItemMovedOn))
     async def change_checklist_item(item_id: UUID, wanted: ChangeItem, match: IfMatch, once: Once) -> Answer:
@@ -87,7 +76,7 @@ def routes(edge: Edge, database: Database, service: ChecklistService) -> APIRout
     )
     async def remove_checklist_item(item_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
         """Remove an item from its checklist."""
-        return await once(service.remove, Target(item_id, match), answer=_gone)
+        return await once(service.remove, Target(item_id, match), answer=done)
 
     return router
 
@@ -98,10 +87,6 @@ def _created(item: ItemState) -> Answer:
 
 def _changed(item: ItemState) -> Answer:
     return json_answer(_shown(item), etag(item.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def _shown(item: ItemState) -> dict[str, Any]:

@@ -10,16 +10,8 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import (
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import CommentMovedOn, CommentNotFound, CommentNotYours, TaskNotFound
 from orderhouse.tasks.models import CommentState
@@ -65,7 +57,6 @@ def routes(edge: Edge, database: Database, service: CommentService) -> APIRouter
     @router.get(
         f"{COMMENTS}/{{comment_id}}",
         response_model=CommentOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("tasks:read", CommentNotFound),
     )
     async def get_comment(comment_id: UUID, unless: IfNoneMatch) -> Answer:
@@ -73,9 +64,7 @@ def routes(edge: Edge, database: Database, service: CommentService) -> APIRouter
         comment = await database.read(reads.comment, comment_id)
         if comment is None:
             raise CommentNotFound
-        if unless == etag(comment.version)[1]:
-            return Answer(304, (etag(comment.version),), b"")
-        return json_answer(_shown(comment), etag(comment.version))
+        return unchanged(etag(comment.version), unless) or json_answer(_shown(comment), etag(comment.version))
 
     @router.patch(
         f"{COMMENTS}/{{comment_id}}",
@@ -94,7 +83,7 @@ def routes(edge: Edge, database: Database, service: CommentService) -> APIRouter
     )
     async def remove_comment(comment_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
         """Remove a comment; who said it may, and whoever may remove tasks."""
-        return await once(service.remove, Target(comment_id, match), answer=_gone)
+        return await once(service.remove, Target(comment_id, match), answer=done)
 
     return router
 
@@ -105,10 +94,6 @@ def _created(comment: CommentState) -> Answer:
 
 def _changed(comment: CommentState) -> Answer:
     return json_answer(_shown(comment), etag(comment.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def _shown(comment: CommentState) -> dict[str, Any]:

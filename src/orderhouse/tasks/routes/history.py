@@ -11,7 +11,8 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import Edge, json_answer, needs
+from orderhouse.runtime.web.answers import json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import TaskNotFound
 from orderhouse.tasks.schemas import TASKS, HistoryPage, ListParts, path_of

@@ -8,16 +8,8 @@ from fastapi import APIRouter
 from orderhouse.kernel.clock import as_text
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import (
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import RuleMovedOn, RuleNotFound, RulesFull
 from orderhouse.tasks.models import RuleState
@@ -42,7 +34,6 @@ def routes(edge: Edge, database: Database, service: RuleService) -> APIRouter:
     @router.get(
         "/{rule_id}",
         response_model=RuleOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("tasks:read", RuleNotFound),
     )
     async def get_task_rule(rule_id: UUID, unless: IfNoneMatch) -> Answer:
@@ -50,9 +41,7 @@ def routes(edge: Edge, database: Database, service: RuleService) -> APIRouter:
         rule = await database.read(reads.rule, rule_id)
         if rule is None:
             raise RuleNotFound
-        if unless == etag(rule.version)[1]:
-            return Answer(304, (etag(rule.version),), b"")
-        return json_answer(_shown(rule), etag(rule.version))
+        return unchanged(etag(rule.version), unless) or json_answer(_shown(rule), etag(rule.version))
 
     @router.patch("/{rule_id}", response_model=RuleOut, **needs("tasks:rules", RuleNotFound, RuleMovedOn))
     async def change_task_rule(rule_id: UUID, wanted: ChangeRule, match: IfMatch, once: Once) -> Answer:
@@ -64,7 +53,7 @@ def routes(edge: Edge, database: Database, service: RuleService) -> APIRouter:
     )
     async def remove_task_rule(rule_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
         """Remove a rule; what it raised and nobody has done yet is cancelled."""
-        return await once(service.remove, Target(rule_id, match), answer=_gone)
+        return await once(service.remove, Target(rule_id, match), answer=done)
 
     return router
 
@@ -75,10 +64,6 @@ def _created(rule: RuleState) -> Answer:
 
 def _changed(rule: RuleState) -> Answer:
     return json_answer(_shown(rule), etag(rule.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def _shown(rule: RuleState) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from orderhouse.kernel import clock
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import Edge, json_answer, needs
+from orderhouse.runtime.web.answers import json_answer
+from orderhouse.runtime.web.fastapi_edge import Edge, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.schemas import STATISTICS, StatisticsOut
 

@@ -10,16 +10,8 @@ from orderhouse.kernel.pages import CursorInvalid, PagesDoNotCombine
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import (
-    Edge,
-    IfMatch,
-    IfMatchMaybe,
-    IfNoneMatch,
-    Once,
-    etag,
-    json_answer,
-    needs,
-)
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
+from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import StatusNotAllowed, TaskMovedOn, TaskNotFound, TimeZoneUnknown
 from orderhouse.tasks.models import TaskState
@@ -65,7 +57,6 @@ def routes(edge: Edge, database: Database, service: TaskService) -> APIRouter:
     @router.get(
         "/{task_id}",
         response_model=TaskOut,
-        responses={304: {"description": "It is still what you have."}},
         **needs("tasks:read", TaskNotFound),
     )
     async def get_task(task_id: UUID, unless: IfNoneMatch) -> Answer:
@@ -73,9 +64,7 @@ def routes(edge: Edge, database: Database, service: TaskService) -> APIRouter:
         task = await database.read(reads.one, task_id)
         if task is None:
             raise TaskNotFound
-        if unless == etag(task.version)[1]:
-            return Answer(304, (etag(task.version),), b"")
-        return json_answer(shown(task), etag(task.version))
+        return unchanged(etag(task.version), unless) or json_answer(shown(task), etag(task.version))
 
     @router.patch("/{task_id}", response_model=TaskOut, **needs("tasks:write", *_REFUSED_CHANGES))
     async def change_task(task_id: UUID, wanted: ChangeTask, match: IfMatch, once: Once) -> Answer:
@@ -92,7 +81,7 @@ def routes(edge: Edge, database: Database, service: TaskService) -> APIRouter:
     )
     async def remove_task(task_id: UUID, match: IfMatchMaybe, once: Once) -> Answer:
         """Remove a task, with all that belongs to it."""
-        return await once(service.remove, Target(task_id, match), answer=_gone)
+        return await once(service.remove, Target(task_id, match), answer=done)
 
     return router
 
@@ -103,10 +92,6 @@ def _created(task: TaskState) -> Answer:
 
 def _changed(task: TaskState) -> Answer:
     return json_answer(shown(task), etag(task.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def shown(task: TaskState) -> dict[str, Any]:

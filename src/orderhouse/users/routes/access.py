@@ -7,7 +7,7 @@ from flask import Blueprint
 
 from orderhouse.kernel.principal import PERMISSIONS
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.flask_edge import needs, query, read
 from orderhouse.users import reads
 from orderhouse.users.errors import UserNotFound

@@ -10,7 +10,7 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import done, json_answer
 from orderhouse.runtime.web.flask_edge import body, needs, once, open_to_all, query, read, write
 from orderhouse.users import reads
 from orderhouse.users.errors import (
@@ -94,7 +94,7 @@ def blueprint(service: InvitationService, customers: CustomerRecords) -> Bluepri
     @needs("users:write", InvitationNotFound, InvitationExpired, AboveYou, key=False, status=204)
     def withdraw_invitation(invitation_id: UUID) -> Answer:
         """Withdraw an invitation that was not accepted; the address is free again."""
-        return once(service.withdraw, Target(invitation_id, None), answer=_gone)
+        return once(service.withdraw, Target(invitation_id, None), answer=done)
 
     @views.post(f"{INVITATIONS}/<uuid:invitation_id>/link")
     @needs("users:write", InvitationNotFound, InvitationExpired, AboveYou, answers=InvitationLink, status=201)
@@ -120,10 +120,6 @@ def blueprint(service: InvitationService, customers: CustomerRecords) -> Bluepri
 
 def _created(invitation: InvitationState) -> Answer:
     return json_answer(_shown(invitation), ("location", f"{INVITATIONS}/{invitation.id}"), status=201)
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def _linked(link: Link) -> Answer:

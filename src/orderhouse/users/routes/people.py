@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint
 
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web.fastapi_edge import json_answer
+from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.flask_edge import body, needs
 from orderhouse.users.contract import People, Person
 from orderhouse.users.errors import AddressTaken, UserNotFound

@@ -10,7 +10,7 @@ from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.kernel.principal import permissions_of
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import etag, json_answer
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.flask_edge import body, match, match_maybe, needs, once, query, read, unless
 from orderhouse.users import reads
 from orderhouse.users.errors import AboveYou, MovedOn, RoleInUse, RoleNameTaken, RoleNotFound
@@ -62,9 +62,7 @@ def blueprint(service: RoleService) -> Blueprint:
         role = read(reads.role, role_id)
         if role is None:
             raise RoleNotFound
-        if unless() == etag(role.version)[1]:
-            return Answer(304, (etag(role.version),), b"")
-        return json_answer(_shown(role), etag(role.version))
+        return unchanged(etag(role.version), unless()) or json_answer(_shown(role), etag(role.version))
 
     @views.patch("/<uuid:role_id>")
     @needs("users:roles", RoleNotFound, MovedOn, AboveYou, key=False, match=True, body=ChangeRole, answers=RoleOut)
@@ -76,7 +74,7 @@ def blueprint(service: RoleService) -> Blueprint:
     @needs("users:roles", RoleNotFound, MovedOn, RoleInUse, AboveYou, key=False, match=False, status=204)
     def remove_role(role_id: UUID) -> Answer:
         """Remove a custom role that nobody has."""
-        return once(service.remove, Target(role_id, match_maybe()), answer=_gone)
+        return once(service.remove, Target(role_id, match_maybe()), answer=done)
 
     return views
 
@@ -87,10 +85,6 @@ def _created(role: RoleState) -> Answer:
 
 def _changed(role: RoleState) -> Answer:
     return json_answer(_shown(role), etag(role.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def _shown(role: RoleState) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from orderhouse.kernel.clock import as_text
 from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import etag, json_answer
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.flask_edge import body, match, match_maybe, needs, once, query, read, unless
 from orderhouse.users import reads
 from orderhouse.users.errors import MovedOn, TeamNameTaken, TeamNotFound, UserNotFound
@@ -59,9 +59,7 @@ def blueprint(service: TeamService) -> Blueprint:
     def get_team(team_id: UUID) -> Answer:
         """Get a team."""
         team = _found(team_id)
-        if unless() == etag(team.version)[1]:
-            return Answer(304, (etag(team.version),), b"")
-        return json_answer(_shown(team), etag(team.version))
+        return unchanged(etag(team.version), unless()) or json_answer(_shown(team), etag(team.version))
 
     @views.patch("/<uuid:team_id>")
     @needs("users:teams", TeamNotFound, MovedOn, TeamNameTaken, key=False, match=True, body=AddTeam, answers=TeamOut)
@@ -73,7 +71,7 @@ def blueprint(service: TeamService) -> Blueprint:
     @needs("users:teams", TeamNotFound, MovedOn, key=False, match=False, status=204)
     def remove_team(team_id: UUID) -> Answer:
         """Remove a team; its members stay users."""
-        return once(service.remove, Target(team_id, match_maybe()), answer=_gone)
+        return once(service.remove, Target(team_id, match_maybe()), answer=done)
 
     @views.get("/<uuid:team_id>/members")
     @needs("users:read", TeamNotFound, CursorInvalid, query=ListMembers, answers=UserPage)
@@ -112,10 +110,6 @@ def _created(team: TeamState) -> Answer:
 
 def _changed(team: TeamState) -> Answer:
     return json_answer(_shown(team), etag(team.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def _shown(team: TeamState) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from orderhouse.kernel.clock import as_text
 from orderhouse.kernel.pages import CursorInvalid, PagesDoNotCombine
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web import links
-from orderhouse.runtime.web.fastapi_edge import etag, json_answer
+from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.flask_edge import body, caller, match, match_maybe, needs, once, query, read, unless
 from orderhouse.users import reads
 from orderhouse.users.errors import (
@@ -80,9 +80,9 @@ def blueprint(service: UserService, customers: CustomerRecords) -> Blueprint:
         user = read(reads.user, user_id)
         if user is None:
             raise UserNotFound
-        if unless() == etag(user.version)[1]:
-            return Answer(304, (etag(user.version),), b"")
-        return json_answer(shown(user, may_write=caller().may("users:write")), etag(user.version))
+        return unchanged(etag(user.version), unless()) or json_answer(
+            shown(user, may_write=caller().may("users:write")), etag(user.version)
+        )
 
     @views.patch("/<uuid:user_id>")
     @needs(
@@ -104,7 +104,7 @@ def blueprint(service: UserService, customers: CustomerRecords) -> Blueprint:
     @needs("users:write", UserNotFound, MovedOn, StillActive, AboveYou, key=False, match=False, status=204)
     def erase_user(user_id: UUID) -> Answer:
         """Erase a user who is not active: nothing is left but the id in the log of facts."""
-        return once(service.erase, Target(user_id, match_maybe()), answer=_gone)
+        return once(service.erase, Target(user_id, match_maybe()), answer=done)
 
     _standing(views, service, customers)
     return views
@@ -164,10 +164,6 @@ def _created(user: UserState) -> Answer:
 
 def _changed(user: UserState) -> Answer:
     return json_answer(shown(user, may_write=True), etag(user.version))
-
-
-def _gone(_: None) -> Answer:
-    return Answer(204, (), b"")
 
 
 def shown_page(path: str, wanted: Any, page: reads.Page[UserState]) -> dict[str, Any]:
