@@ -33,6 +33,7 @@ from orderhouse.runtime.transports.direct import DirectSource
 FACTS = int(os.environ.get("ORDERHOUSE_BENCH_FACTS", "200"))
 ROUNDS = int(os.environ.get("ORDERHOUSE_BENCH_ROUNDS", "3"))
 SECONDS = int(os.environ.get("ORDERHOUSE_BENCH_SECONDS", "8"))
+READER = "orders.customers"
 PAUSE_S = (0.01, 0.05)
 DEAF = "postgresql://127.0.0.1:1/nowhere"
 """Nothing listens here: what cannot be heard is seen at the next look."""
@@ -88,7 +89,7 @@ async def _followed(
 ) -> tuple[Sequence[Instant], Sequence[Instant]]:
     """Return when each fact was told, and when it had its effect; told here, or in a process with that environment."""
     contexts = Contexts.opened(settings)
-    [reader] = subscribers.kept_in_databases(contexts)
+    reader = subscribers.named(contexts, READER)
     sink = _Timed(reader.sink)
     running = asyncio.create_task(Follower(DirectSource(reader.log), sink).run())
     try:

@@ -70,7 +70,7 @@ def serve(
         with data_folder.held(settings.data_dir, name):
             one_service.migrate(name, settings)
             product = one_service.app(name, settings)
-            structlog.get_logger().info("serving", service=name, address=f"http://{settings.host}:{settings.port}")
+            structlog.get_logger().info("serving", service=name, address=settings.address)
             _serve(product, settings)
 
 
@@ -84,6 +84,8 @@ def _serve(product: Any, settings: Settings) -> None:
         product,
         host=settings.host,
         port=settings.port,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
         loop="uvloop",
         http=Protocol,
         ws="none",
@@ -103,7 +105,7 @@ def _serve(product: Any, settings: Settings) -> None:
 
 
 def _welcome(settings: Settings, *, for_people: bool) -> None:
-    address = f"http://{settings.host}:{settings.port}"
+    address = settings.address
     where = "PostgreSQL" if settings.postgres_url else f"SQLite in {settings.data_dir}"
     let_in = "orderhouse token --role owner"
     if not for_people:
@@ -118,7 +120,7 @@ def _welcome(settings: Settings, *, for_people: bool) -> None:
 def _tell_password(settings: Settings, password: str) -> None:
     console.print(
         f"The first owner signs in once with this password, and chooses another: [bold]{password}[/bold]",
-        f"  orderhouse login --email {settings.owner_email} --url http://{settings.host}:{settings.port}",
+        f"  orderhouse login --email {settings.owner_email} --url {settings.address}",
         sep="\n",
     )
 

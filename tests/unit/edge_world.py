@@ -223,13 +223,15 @@ class Api:
         database: Database,
         keys: SigningKeys,
         /,
+        *,
+        origins: Sequence[str] = (),
         **checks: health.Check,
     ) -> None:
         self.service = Service()
         self.keys = keys
         verifier = Verifier(keys.jwks())
         self.app = _app(framework, Edge(verifier, LIMITS, database), Edge(verifier, LIMITS), self.service, checks)
-        self.front = Front(self.app, LIMITS)
+        self.front = Front(self.app, LIMITS, origins=origins)
         self._runner = runner
 
     def __call__(
@@ -270,14 +272,16 @@ class Api:
 
 
 @contextmanager
-def opened(folder: Path, framework: Framework = "fastapi", /, **checks: health.Check) -> Iterator[Api]:
+def opened(
+    folder: Path, framework: Framework = "fastapi", /, *, origins: Sequence[str] = (), **checks: health.Check
+) -> Iterator[Api]:
     """Yield an API of its own, written in `framework`."""
     things.create(folder / "things.sqlite3")
     with asyncio.Runner() as runner:
         opening = things.opened(folder / "things.sqlite3")
         database = runner.run(opening.__aenter__())
         try:
-            yield Api(framework, runner, database, SigningKeys.made(folder / "keys"), **checks)
+            yield Api(framework, runner, database, SigningKeys.made(folder / "keys"), origins=origins, **checks)
         finally:
             runner.run(opening.__aexit__(None, None, None))
 

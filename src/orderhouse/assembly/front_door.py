@@ -49,13 +49,15 @@ def verifier_of(settings: Settings) -> Verifier:
     )
 
 
-def behind(fastapi: FastAPI, routers: Sequence[APIRouter], limits: Limits, recorder: Recorder | None = None) -> Front:
+def behind(
+    fastapi: FastAPI, routers: Sequence[APIRouter], settings: Settings, recorder: Recorder | None = None
+) -> Front:
     """Return these routes behind the front door; `recorder` is told whom it refused what."""
     for router in routers:
         # Added as they are: an included router would be matched twice for every request.
         fastapi.router.routes.extend(router.routes)
     documents.describe(fastapi)
-    return Front(fastapi, limits, recorder)
+    return Front(fastapi, limits_of(settings), recorder, origins=settings.origins)
 
 
 def usable(database: Database) -> Callable[[], Awaitable[object]]:

@@ -81,7 +81,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]
-    return behind(fastapi, routers, limits, recorder)
+    return behind(fastapi, routers, settings, recorder)
 
 
 def _checks(

@@ -146,7 +146,7 @@ def app(name: str, settings: Settings) -> Front:
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]
-    return behind(fastapi, routers, limits, recorder)
+    return behind(fastapi, routers, settings, recorder)
 
 
 def _revoked(service: Service, settings: Settings) -> Source | None:

@@ -2,6 +2,8 @@
 
 import difflib
 import os
+import re
+import ssl
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import available_timezones
@@ -11,11 +13,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orderhouse.kernel.email import email_key
 from orderhouse.kernel.errors import Invalid
+from orderhouse.runtime import vault
 
 PREFIX = "ORDERHOUSE_"
 
 # What tests and benches read from the environment; the product does not know it.
 _OTHERS = ("ORDERHOUSE_TEST_", "ORDERHOUSE_BENCH_", "ORDERHOUSE_REAL_DATA")
+
+# As browsers tell it: a scheme, a host in small letters, a port unless it is the usual one, and no path.
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class SettingsInvalid(Invalid):
@@ -52,6 +58,13 @@ class Settings(BaseSettings):
     neighbour_ms: int = Field(800, ge=50, le=30_000, description="How long another service may take to answer.")
     host: str = Field("127.0.0.1", description="Where to listen; this machine alone unless told otherwise.")
     port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
+    tls_certificate: str = Field(
+        "", description="The PEM file of the certificate to speak TLS with, and of its chain; empty: plain HTTP."
+    )
+    tls_key: str = Field("", description="The PEM file of its private key; empty: it is in the certificate's file.")
+    cors_origins: str = Field(
+        "", description="Which other web origins' scripts may call the API, with commas between; empty: none."
+    )
     public_url: str = Field(
         "", description="Where people reach this house, and what its tokens name as their issuer; empty: host and port."
     )
@@ -62,6 +75,14 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="What auth derives its digests and seals from, 32 characters or more; empty: a file in data_dir.",
     )
+    vault_url: str = Field(
+        "",
+        description="A vault with the KV API of HashiCorp's, for secrets that are set nowhere else; empty: none.",
+    )
+    vault_path: str = Field(
+        "secret/data/orderhouse", description="Where in the vault they are, by these settings' names in small letters."
+    )
+    vault_token: SecretStr = Field(SecretStr(""), description="What the vault lets this house in by.")
     mail_url: SecretStr = Field(
         SecretStr(""), description="The smtp:// or smtps:// address mail goes by; empty: into files in data_dir/mail."
     )
@@ -142,7 +163,15 @@ class Settings(BaseSettings):
             raise ValueError("must begin with smtp:// or smtps://, or be empty")
         return url
 
-    @field_validator("users_url", "customers_url", "auth_url", "public_url", "oidc_issuer")
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        for origin in filter(None, origins.split(",")):
+            if not _ORIGIN.fullmatch(origin.strip()):
+                raise ValueError("must be origins such as https://shop.example, with commas between and nothing behind")
+        return origins
+
+    @field_validator("users_url", "customers_url", "auth_url", "public_url", "oidc_issuer", "vault_url")
     @classmethod
     def _web(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
@@ -150,9 +179,19 @@ class Settings(BaseSettings):
         return url
 
     @property
+    def origins(self) -> list[str]:
+        """Whose scripts may call the API from a browser."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def address(self) -> str:
+        """Where this process listens."""
+        return f"{'https' if self.tls_certificate else 'http'}://{self.host}:{self.port}"
+
+    @property
     def issuer(self) -> str:
         """What names this house in the tokens of people and machines."""
-        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+        return self.public_url.rstrip("/") or self.address
 
     @property
     def keys_folder(self) -> Path:
@@ -175,8 +214,13 @@ def loaded(**given: Any) -> Settings:
     troubles = _unknown(os.environ)
     secrets, more = _from_files(os.environ)
     troubles += more
+    said: dict[str, Any] = {**secrets, **{name: value for name, value in given.items() if value is not None}}
     try:
-        settings = Settings(**{**secrets, **{name: value for name, value in given.items() if value is not None}})
+        settings = Settings(**said)
+        if settings.vault_url and not troubles:
+            kept, troubles = _from_vault(settings)
+            settings = Settings(**{**said, **kept})
+        troubles += _tls(settings)
     except ValidationError as error:
         troubles += [
             f"{PREFIX}{str(one['loc'][0]).upper()}: {str(one['msg']).removeprefix('Value error, ')}"
@@ -221,6 +265,37 @@ def _from_files(environment: Any) -> tuple[dict[str, str], list[str]]:
         except (OSError, UnicodeDecodeError) as error:
             troubles.append(f"{variable}_FILE: {type(error).__name__}")
     return found, troubles
+
+
+def _tls(settings: Settings) -> list[str]:
+    """Return a line where the certificate and its key cannot be used."""
+    if not settings.tls_certificate:
+        return [f"{PREFIX}TLS_KEY is set without {PREFIX}TLS_CERTIFICATE"] if settings.tls_key else []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # A key under a password would ask for it on the terminal, which a server has none of.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key or None, password="")
+    except (OSError, ValueError) as error:
+        return [f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY: cannot be used ({error})"]
+    return []
+
+
+def _from_vault(settings: Settings) -> tuple[dict[str, str], list[str]]:
+    """Return the secrets the vault keeps, and a line for all that cannot be had or is none of ours."""
+    there = f"{PREFIX}VAULT_URL"
+    try:
+        found = vault.read(settings.vault_url, settings.vault_path, settings.vault_token.get_secret_value())
+    except vault.VaultUnusable as error:
+        return {}, [f"{there}: {error}"]
+    ours = {name for name in Settings.model_fields if _is_secret(f"{PREFIX}{name.upper()}")} - {"vault_token"}
+    troubles = [f"{there}: keeps {name}, and there is no such secret" for name in sorted(found.keys() - ours)]
+    kept = {name: found[name] for name in sorted(found.keys() & ours)}
+    troubles += [
+        f"{PREFIX}{name.upper()} is set, and kept in the vault: have one of them"
+        for name in kept
+        if getattr(settings, name).get_secret_value()
+    ]
+    return kept, troubles
 
 
 def example() -> str:

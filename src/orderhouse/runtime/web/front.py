@@ -6,15 +6,16 @@ nobody else did: unknown paths, wrong methods, and whatever broke.
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Refusal, Unavailable
@@ -36,16 +37,38 @@ from orderhouse.runtime.web.refusals import (
 log = structlog.get_logger("orderhouse.requests")
 
 _LONGEST_PATH = 512
+# What a script of another origin may send and read, besides what every script may.
+_MAY_SEND = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+    "traceparent",
+)
+_MAY_READ = (
+    "Content-Disposition",
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:-]{1,128}")
 
 
 class Front:
     """Runs an app behind the front door."""
 
-    def __init__(self, app: FastAPI, limits: Limits, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, app: FastAPI, limits: Limits, recorder: Recorder | None = None, *, origins: Sequence[str] = ()
+    ) -> None:
         """Run `app`: its router is called directly, for everything its middleware would do is done here.
 
-        `recorder` is told of callers who are known and were refused something because of who they are.
+        `recorder` is told of callers who are known and were refused something because of who they are. Browsers let
+        scripts of these `origins` call, and of no others but its own.
         """
         app.router.redirect_slashes = False  # One address a thing; and a redirect would trust the caller's Host.
         self._app = app
@@ -57,6 +80,7 @@ class Front:
         }
         self._limits = limits
         self._recorder = recorder
+        self._door: ASGIApp = _open_to(origins, self._answered) if origins else self._answered
 
     def openapi(self) -> dict[str, Any]:
         """Return the document of everything behind this door."""
@@ -92,7 +116,7 @@ class Front:
         if scope["method"] == "HEAD":
             # Whoever can GET can ask for the headers alone; the server below still sees a HEAD in its own scope.
             asked = {**scope, "method": "GET"}
-        told: dict[str, Any] = {"status": 0, "bytes": 0}
+        told = state["told"] = {"status": 0, "bytes": 0}
         carried = ((b"x-request-id", state["request_id"].encode()), (b"x-content-type-options", b"nosniff"))
 
         async def watched(message: Message) -> None:
@@ -106,19 +130,24 @@ class Front:
             await send(message)
 
         try:
-            await self._served(asked, receive, watched)
+            await self._door(asked, receive, watched)
+        finally:
+            _logged(scope["method"], asked, began)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or say why not."""
+        try:
+            await self._served(scope, receive, send)
         except Refusal as refusal:
-            await self._explained(refusal, asked)
-            await send_refusal(watched, asked, refusal)
+            await self._explained(refusal, scope)
+            await send_refusal(send, scope, refusal)
         except HTTPException as error:
-            await self._told(error, asked, watched)
+            await self._told(error, scope, send)
         except Exception:  # the last resort: the caller is told that it was us, and the log is told everything
             log.exception("request_failed", method=scope["method"], path=scope["path"])
-            if told["status"]:
+            if scope["state"]["told"]["status"]:
                 raise
-            await send_refusal(watched, asked, Failed())
-        finally:
-            _logged(scope["method"], asked, told, began)
+            await send_refusal(send, scope, Failed())
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -161,6 +190,17 @@ class Front:
         return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
+def _open_to(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
+    """Let scripts of these origins call `app`, with a token: nothing here goes by cookies."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=_MAY_SEND,
+        expose_headers=_MAY_READ,
+    )
+
+
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     """Return the caller's request id where it is a safe one, or a new one."""
     for name, value in headers:
@@ -183,9 +223,10 @@ def _refused(scope: Scope, refusal: Refusal) -> Refused:
     )
 
 
-def _logged(method: str, scope: Scope, told: dict[str, Any], began: float) -> None:
+def _logged(method: str, scope: Scope, began: float) -> None:
     route = scope.get("route")
     state = scope["state"]
+    told = state["told"]
     telemetry.tell_request(
         method=method,
         route=getattr(route, "path", None) or "unknown",
