@@ -132,6 +132,7 @@ POST   /v1/audit/refusals                       403   403     403   403         
 GET    /v1/analytics/sales                      +     +       403   403         +       403     403      403
 
 GET    /v1/facts/{context}                      +     +       403   403         403     +       403      403
+GET    /metrics                                 +     +       403   403         403     +       403      403
 GET    /v1/readers                              +     +       403   403         403     +       403      403
 POST   /v1/readers/{reader}/replays             +     403     403   403         403     403     403      403
 GET    /v1/dead-letters                         +     +       403   403         403     +       403      403

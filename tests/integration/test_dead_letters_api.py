@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.cloudevents import fact_of
@@ -61,6 +62,20 @@ class Shop:
             answer = await self("PATCH", own, {"data": data}, if_match=seen.headers["etag"])
             if answer.status_code != 412:
                 return answer
+
+    async def metrics(self) -> dict[tuple[str, str], float]:
+        """Return every figure, by what it is of: a reader, or a context, its queue and a state."""
+        answer = await self("GET", "/metrics")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        return {
+            (
+                one.name,
+                one.labels.get("reader") or " ".join(one.labels[name] for name in ("context", "queue", "state")),
+            ): (one.value)
+            for family in text_string_to_metric_families(answer.text)
+            for one in family.samples
+        }
 
     async def reader(self) -> dict[str, Any]:
         readers = (await self("GET", "/v1/readers")).json()["items"]
@@ -163,6 +178,22 @@ async def test_a_fact_nobody_knows_here_is_parked_rather_than_passed_over(
         tag = (await shop("GET", own)).headers["etag"]
         refused = await shop("PATCH", own, {"data": GOOD}, if_match=tag)
         assert refused.json()["type"] == "/problems/fact_unknown"
+
+
+async def test_metrics_tell_how_far_readers_are_behind_and_what_is_parked(shop: Shop) -> None:
+    async with asyncio.timeout(10):
+        while (await shop.metrics())[("orderhouse_reader_lag_facts", "orders.customers")] != 0:
+            await asyncio.sleep(0.01)
+    assert ("orderhouse_queue_entries", "orders facts:customers open") not in await shop.metrics()
+    await shop.poisoned()
+    told = await shop.metrics()
+    assert told[("orderhouse_reader_ok", "orders.customers")] == 1
+    assert told[("orderhouse_reader_oldest_unread_seconds", "orders.customers")] == 0
+    assert told[("orderhouse_queue_entries", "orders facts:customers open")] == 1
+    assert told[("orderhouse_queue_attempts", "orders facts:customers open")] >= 0
+    # What waits for its next attempt is not overdue.
+    assert 0 <= told[("orderhouse_queue_oldest_due_seconds", "orders facts:customers open")] < 10
+    assert {name for _, name in told} >= {"analytics.orders", "auth.users", "tasks.orders", "orders.users"}
 
 
 async def test_who_may_not_is_told_so_and_nothing_happens(shop: Shop) -> None:

@@ -25,7 +25,7 @@ from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.subscribers import Subscriber
 from orderhouse.runtime.tokens import Verifier, follow_keys
 from orderhouse.runtime.transports.direct import DirectSource
-from orderhouse.runtime.web import dead_letters, docs_page, documents, health
+from orderhouse.runtime.web import dead_letters, docs_page, documents, health, metrics
 from orderhouse.runtime.web import facts as web_facts
 from orderhouse.runtime.web import readers as web_readers
 from orderhouse.runtime.web.fastapi_edge import Edge
@@ -76,6 +76,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         analytics.routes(edge(), contexts.customers.directory),
         dead_letters.routes(edge(), letters),
         web_readers.routes(edge(), subscribers),
+        metrics.routes(edge(), subscribers, contexts.databases),
         web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
         health.routes(edge(), _checks(contexts.databases, followers)),
         documents.routes(edge()),

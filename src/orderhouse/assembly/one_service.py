@@ -26,7 +26,7 @@ from orderhouse.runtime.refused import Keep, Recorder, Refused
 from orderhouse.runtime.revocations import Revoked, Source, follow
 from orderhouse.runtime.settings import Settings, SettingsInvalid
 from orderhouse.runtime.tokens import SigningKeys, follow_keys
-from orderhouse.runtime.web import docs_page, documents, health
+from orderhouse.runtime.web import docs_page, documents, health, metrics
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
 from orderhouse.tasks.wiring import Tasks
@@ -143,6 +143,7 @@ def app(name: str, settings: Settings) -> Front:
     routers = [
         service.router,
         health.routes(edge(), {f"{name} database": usable(service.database)}),
+        metrics.routes(edge(), (), [service.database]),
         documents.routes(edge()),
         docs_page.routes(edge()),
     ]

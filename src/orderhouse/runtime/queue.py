@@ -9,7 +9,7 @@ is mended or dropped.
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -224,6 +224,24 @@ def next_due(reading: Reading, queues: Sequence[Queue]) -> Instant | None:
         f"SELECT min(due_at) FROM ({firsts}) AS firsts", **{f"kind_{n}": queue.kind for n, queue in enumerate(queues)}
     )
     return None if found is None or found[0] is None else int(found[0])
+
+
+class Standing(NamedTuple):
+    """What there is of one kind in one state."""
+
+    kind: str
+    state: str
+    entries: int
+    due_at: Instant
+    """When the first of them is or was due."""
+    attempts: int
+    """The most at one of them."""
+
+
+def standings(reading: Reading) -> list[Standing]:
+    """Return how every queue of a database stands. Passes over all entries."""
+    found = reading.rows("SELECT kind, state, count(*), min(due_at), max(attempts) FROM queue GROUP BY kind, state")
+    return [Standing(*row) for row in found]
 
 
 def _leased(row: Sequence[Any]) -> Leased:
