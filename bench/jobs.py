@@ -7,6 +7,7 @@ job of theirs is acknowledged when it is done, and their stores are told to sync
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 import statistics
@@ -38,6 +39,8 @@ ROUNDS = 3
 THREADS = 64
 """Of the worker that finds many jobs waiting: what does nothing waits for the disk alone."""
 ASKED = 100
+PAUSE_S = (0.05, 0.15)
+"""Between one job and the next that is asked for: nothing else is done meanwhile."""
 REPORTS = 10
 OWNER = Principal("bench", "owner")
 
@@ -139,7 +142,11 @@ def _begun(data: Path, url: str, *, beside: bool) -> dict[str, float]:
 
         def times() -> list[float]:
             once()
-            return [once() for _ in range(ASKED)]
+            taken = []
+            for _ in range(ASKED):
+                time.sleep(random.uniform(*PAUSE_S))
+                taken.append(once())
+            return taken
 
         if not beside:
             found = times()

@@ -34,7 +34,7 @@ class PostgresWakes:
     to look now rather than at the next look.
     """
 
-    SPACED_S = 0.05
+    SPACED_S = 0.01
     """The first facts after a pause are told of at once, further ones together, after this."""
     LONGEST_REST_S = 2.0
 
