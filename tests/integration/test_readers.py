@@ -7,13 +7,14 @@ import pytest
 
 from orderhouse.kernel import clock
 from orderhouse.kernel.events import Fact, FactData, FactKind, Upcast
+from orderhouse.runtime import facts as logged
 from orderhouse.runtime.database.database import Database, Place
 from orderhouse.runtime.database.errors import DatabaseUnavailable
-from orderhouse.runtime.database.transaction import Transaction
+from orderhouse.runtime.database.transaction import Reading, Transaction
 from orderhouse.runtime.queue import Queue
 from orderhouse.runtime.readers import DatabaseSink, FactsOutOfOrder, Follower
 from orderhouse.runtime.registry import Kinds
-from orderhouse.runtime.transports.direct import DirectSource
+from orderhouse.runtime.transports.direct import DirectSource, Recent
 from tests.integration.things import NameTaken, Things, call, opened, told
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +61,33 @@ async def test_every_fact_has_its_effect_once_and_a_new_reader_goes_on_where_the
         assert await again.catch_up() == 3
         assert await sizes(database) == {"tea": 2, "milk": 2, "rice": 2}
         assert growing.seen == [1, 2, 3]
+
+
+async def test_who_shares_a_log_reads_every_fact_once_among_them(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    ask = logged.read
+
+    def counted(log: Reading, after: int, limit: int) -> list[Fact]:
+        found = ask(log, after, limit)
+        read.extend(fact.position for fact in found)
+        return found
+
+    monkeypatch.setattr(logged, "read", counted)
+    async with opened(place) as database:
+        recent = Recent()
+        followers = {
+            name: Follower(
+                DirectSource(database, recent), DatabaseSink(name, database, lambda _tx, _facts: None), batch=2
+            )
+            for name in ("a", "b")
+        }
+        await make(database, "tea", "milk", "rice")
+        assert [await one.catch_up() for one in followers.values()] == [3, 3]
+        await make(database, "salt")
+        await followers["b"].catch_up()
+        await make(database, "oats")
+        assert [await one.catch_up() for one in followers.values()] == [5, 5]
+        assert read == [1, 2, 3, 4, 5]
 
 
 async def test_facts_delivered_twice_change_nothing(place: Place) -> None:

@@ -11,7 +11,6 @@ from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.neighbours import OwnSales, of_worker
 from orderhouse.assembly.process import settle_down
 from orderhouse.runtime.settings import Settings
-from orderhouse.runtime.transports.direct import DirectSource
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +23,7 @@ async def work(contexts: Contexts, settings: Settings) -> None:
     os.nice(_GIVES_WAY)
     loop = asyncio.get_running_loop()
     folder = made(settings.data_dir).resolve()
-    sales = OwnSales(folder, DirectSource(contexts.orders.database), contexts.customers.directory, settings)
+    sales = OwnSales(folder, contexts.source(contexts.orders.database), contexts.customers.directory, settings)
     worker = contexts.jobs.worker(
         folder / "jobs",
         of_worker(contexts, sales),
