@@ -3,8 +3,6 @@
 import asyncio
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -38,28 +36,23 @@ def answers_before_the_commit() -> None:
 
 
 def _sqlite_commits_late() -> None:
-    lock = threading.Lock()
+    late: set[asyncio.Task[None]] = set()
 
-    def perform(self: sqlite.SqliteWriter, work: Callable[[Any], Any]) -> tuple[Any, bool]:
-        lock.acquire()
-        turn = self._turnstile.turn(5)
-        turn.__enter__()
-        self._connection.execute("BEGIN IMMEDIATE")
-        transaction = sqlite.SqliteTransaction(self._connection, self._session)
-
-        def end(how: str) -> None:
-            self._connection.execute(how)
-            turn.__exit__(None, None, None)
-            lock.release()
-
-        try:
-            with sqlite._translated(self._uniques):
+    async def perform(self: sqlite.SqliteWriter, work: Callable[[Any], Any], *, briefly: bool) -> tuple[Any, bool]:
+        await asyncio.gather(*late)
+        with sqlite._translated(self._uniques):
+            self._begun()
+            transaction = sqlite.SqliteTransaction(self._connection, self._session)
+            with self._or_undone(transaction):
                 result = work(transaction)
                 transaction.finish()
-        except BaseException:
-            end("ROLLBACK")
-            raise
-        threading.Timer(_LATE_S, end, ["COMMIT"]).start()
+
+        async def commit() -> None:
+            await asyncio.sleep(_LATE_S)
+            self._kept(transaction, False)
+
+        late.add(task := asyncio.create_task(commit()))
+        task.add_done_callback(late.discard)
         return result, transaction.tells
 
     sqlite.SqliteWriter.perform = perform  # type: ignore[method-assign]
@@ -68,7 +61,7 @@ def _sqlite_commits_late() -> None:
 def _postgres_commits_late() -> None:
     late: set[asyncio.Task[None]] = set()
 
-    async def perform(self: postgres.PostgresWriter, work: Callable[[Any], Any]) -> tuple[Any, bool]:
+    async def perform(self: postgres.PostgresWriter, work: Callable[[Any], Any], *, briefly: bool) -> tuple[Any, bool]:
         await asyncio.gather(*late)
         connection = await self._connected()
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -106,11 +99,7 @@ def writes_slowly() -> None:
     quick = lanes.Lane._serve
 
     async def slow(self: lanes.Lane, taken: list[Any], perform: lanes.Perform) -> Any:
-        seconds = 0.02 * sum(len(waiting.asked) for waiting in taken)
-        if isinstance(self, lanes.ThreadLane):
-            time.sleep(seconds)
-        else:
-            await asyncio.sleep(seconds)
+        await asyncio.sleep(0.02 * sum(len(waiting.asked) for waiting in taken))
         return await quick(self, taken, perform)
 
     lanes.Lane._serve = slow  # type: ignore[method-assign]

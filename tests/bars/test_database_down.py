@@ -147,9 +147,9 @@ def _locked(file: Path) -> Iterator[None]:
 def _turn_held(file: Path) -> Iterator[None]:
     """Hold the turn as another process of ours would that is stopped in the middle."""
     turnstile = Turnstile(file)
-    with turnstile.turn(5):
-        yield
-    turnstile.close()
+    turnstile.enter(5)
+    yield
+    turnstile.close()  # With the files go their locks.
 
 
 @pytest.mark.parametrize("held", [_locked, _turn_held], ids=["locked", "turn"])

@@ -60,7 +60,7 @@ async def in_force(url: str, setting: str) -> str:
     """Return what a setting is where the product commits."""
     writer = PostgresWriter(PostgresPlace(url, "public"))
     try:
-        found, _ = await writer.perform(lambda tx: tx.rows(f"SHOW {setting}"))
+        found, _ = await writer.perform(lambda tx: tx.rows(f"SHOW {setting}"), briefly=True)
     finally:
         await writer.close()
     return str(found[0][0])

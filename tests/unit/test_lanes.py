@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from orderhouse.runtime.database.lanes import _WARY_FOR, _WORTH_ANOTHER, TaskLane
+from orderhouse.runtime.database.lanes import _WARY_FOR, _WORTH_ANOTHER, Lane
 from orderhouse.runtime.database.sqlite import SqliteTransaction
 from orderhouse.runtime.database.transaction import ConstraintBroken, Transaction
 
@@ -22,7 +22,7 @@ class Slow:
         self.begun: list[int] = []
         self.go_on = asyncio.Event()
 
-    async def __call__(self, work: Callable[[Any], Any]) -> tuple[Any, bool]:
+    async def __call__(self, work: Callable[[Any], Any], *, briefly: bool) -> tuple[Any, bool]:
         done = work(SqliteTransaction(sqlite3.connect(":memory:"), Session))
         self.begun.append(len(done))
         await self.go_on.wait()
@@ -40,7 +40,7 @@ async def settled() -> None:
 
 async def test_a_second_transaction_is_begun_for_a_good_many_and_not_for_a_few() -> None:
     first, second = Slow(), Slow()
-    lane = TaskLane([first, second], bound=100, refusals={}, told=lambda: None)
+    lane = Lane([first, second], bound=100, refusals={}, told=lambda: None)
     answers = [lane.put(doubled, [0], alone=False)]
     await settled()
     assert (first.begun, second.begun) == ([1], []), "who is alone waits for nobody"
@@ -61,7 +61,7 @@ async def test_a_second_transaction_is_begun_for_a_good_many_and_not_for_a_few()
 
 async def test_what_waits_is_written_before_the_end() -> None:
     first, second = Slow(), Slow()
-    lane = TaskLane([first, second], bound=100, refusals={}, told=lambda: None)
+    lane = Lane([first, second], bound=100, refusals={}, told=lambda: None)
     answers = [lane.put(doubled, [n], alone=False) for n in range(3)]
     await settled()
     answers.append(lane.put(doubled, [3], alone=False))
@@ -76,7 +76,7 @@ async def test_what_waits_is_written_before_the_end() -> None:
 async def test_what_is_taken_back_is_tried_again_warily_and_so_are_the_next_for_a_while() -> None:
     connection = Slow()
     connection.go_on.set()
-    lane = TaskLane([connection], bound=100, refusals={}, told=lambda: None)
+    lane = Lane([connection], bound=100, refusals={}, told=lambda: None)
     seen: list[bool] = []
 
     def work(tx: Transaction, asked: Sequence[str]) -> Sequence[str]:

@@ -9,11 +9,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import MetaData
 
 from orderhouse.kernel.errors import Refusal
-from orderhouse.runtime.database.lanes import Lane, TaskLane, ThreadLane
+from orderhouse.runtime.database.lanes import Lane
 from orderhouse.runtime.database.postgres import PostgresPlace, PostgresReaders, PostgresWriter
 from orderhouse.runtime.database.sql import Dialect
 from orderhouse.runtime.database.sqlite import SqliteReader, SqliteWriter
-from orderhouse.runtime.database.transaction import Reading, Transaction, Work
+from orderhouse.runtime.database.transaction import Reading, Work
 from orderhouse.runtime.database.wakes import Bell, PostgresWakes
 
 A = TypeVar("A")
@@ -106,20 +106,11 @@ class SqliteDatabase(Database):
         self._reader = SqliteReader(file)
         self._idle: list[SqliteReader] = []
         self._scans = asyncio.Semaphore(self._SCANS_AT_ONCE)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._writing = ThreadLane(self._perform, bound=bound, refusals=refusals, told=self._ring_from_thread)
+        self._writing = Lane([self._writer.perform], bound=bound, refusals=refusals, told=self._ring)
 
     @property
     def _lane(self) -> Lane:
-        self._loop = asyncio.get_running_loop()
         return self._writing
-
-    async def _perform(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
-        return self._writer.perform(work)
-
-    def _ring_from_thread(self) -> None:
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._ring)
 
     async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of a short question, asked right here: handing it to a thread would cost more."""
@@ -153,7 +144,7 @@ class PostgresDatabase(Database):
         super().__init__(context)
         self._writers = [PostgresWriter(place) for _ in range(self._LANES)]
         self._readers = PostgresReaders(place)
-        self._writing = TaskLane(
+        self._writing = Lane(
             [writer.perform for writer in self._writers], bound=bound, refusals=refusals, told=self._tell
         )
         self._wakes = PostgresWakes(place, self._ring)

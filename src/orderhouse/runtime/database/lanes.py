@@ -6,9 +6,8 @@ that only what is bad fails. Nobody is answered before the commit, and who goes 
 """
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -33,8 +32,8 @@ _WARY_FOR = 64
 class Perform(Protocol):
     """Runs a function in one durable transaction; answers its result and whether it told facts."""
 
-    def __call__(self, work: Callable[[Transaction], R]) -> Awaitable[tuple[R, bool]]:
-        """Run `work`."""
+    def __call__(self, work: Callable[[Transaction], R], *, briefly: bool) -> Awaitable[tuple[R, bool]]:
+        """Run `work`; `briefly` says that it is a few small things."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,16 +48,33 @@ _Settled = list[tuple["asyncio.Future[list[Any]]", "list[Any] | BaseException"]]
 
 
 class Lane:
-    """A bounded queue of writes before a connection. Subclasses say where it runs."""
+    """A bounded queue of writes, and a task for each connection they go to.
 
-    def __init__(self, *, bound: int, refusals: Mapping[str, type[Refusal]], told: Callable[[], None]) -> None:
-        """Hold up to `bound`; `refusals` say what a broken constraint means; `told` is called after facts were."""
+    While one of them waits for its commit, another decides and writes what came meanwhile.
+    """
+
+    def __init__(
+        self,
+        performs: Sequence[Perform],
+        *,
+        bound: int,
+        refusals: Mapping[str, type[Refusal]],
+        told: Callable[[], None],
+    ) -> None:
+        """Write through each of `performs`, and hold up to `bound` meanwhile.
+
+        `refusals` say what a broken constraint means; `told` is called after facts were.
+        """
+        self._performs = performs
         self._bound = bound
         self._refusals = refusals
         self._told = told
         self._waiting: deque[_Waiting] = deque()
         self._closed = False
         self._wary = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._busy = 0
+        self._something = asyncio.Event()
 
     def put(self, work: Work[Any, R], asked: Sequence[Any], *, alone: bool) -> "asyncio.Future[list[R | Refusal]]":
         """Queue `asked`; the future holds an outcome for each. `alone` asks for a transaction of its own."""
@@ -75,103 +91,6 @@ class Lane:
     def full(self) -> bool:
         """Whether nothing more is taken at the moment."""
         return len(self._waiting) >= self._bound
-
-    def _wake(self) -> None:
-        raise NotImplementedError
-
-    def _taken(self) -> list[_Waiting]:
-        """Take the first that waits and all others it can share a transaction with, in their order."""
-        first = self._waiting.popleft()
-        taken = [first]
-        left: list[_Waiting] = []
-        while self._waiting and not first.alone and len(taken) < MOST_AT_ONCE:
-            other = self._waiting.popleft()
-            (taken if other.work == first.work and not other.alone else left).append(other)
-        self._waiting.extendleft(reversed(left))
-        return taken
-
-    def _left(self) -> list[_Waiting]:
-        """Take all that waits."""
-        return [self._waiting.popleft() for _ in range(len(self._waiting))]
-
-    async def _serve(self, taken: list[_Waiting], perform: Perform) -> _Settled:
-        work = taken[0].work
-        asked = [one for waiting in taken for one in waiting.asked]
-        try:
-            outcomes: list[Any] = await self._once(work, asked, perform)
-        except DatabaseUnavailable as error:
-            # Who waited behind them is told too: one after the other, each would find out anew how long that takes.
-            return [(waiting.answered, error) for waiting in (*taken, *self._left())]
-        except Exception as error:  # noqa: BLE001 - whatever it was, one by one shows whose it is
-            if len(asked) == 1:
-                return [(taken[0].answered, error)]
-            outcomes = [await self._alone(work, one, perform) for one in asked]
-        settled: _Settled = []
-        for waiting in taken:
-            own, outcomes = outcomes[: len(waiting.asked)], outcomes[len(waiting.asked) :]
-            failed = next((one for one in own if isinstance(one, BaseException) and not isinstance(one, Refusal)), None)
-            settled.append((waiting.answered, failed or own))
-        return settled
-
-    async def _once(self, work: Work[Any, Any], asked: Sequence[Any], perform: Perform) -> list[Any]:
-        """Return what `work` decided. What breaks is tried again warily, and so are the next ones, for some time."""
-
-        def tried(tx: Transaction) -> list[Any]:
-            tx.wary = wary
-            return list(work(tx, asked))
-
-        for attempt in range(3):
-            wary = attempt > 0 or self._wary > 0
-            self._wary = max(0, self._wary - 1)
-            try:
-                outcomes, told = await perform(tried)
-            except DatabaseUnavailable:
-                raise
-            except Exception as error:
-                name = error.name if isinstance(error, ConstraintBroken) else ""
-                alone = len(asked) == 1
-                if not wary or (alone and name and attempt == 0) or (alone and name == _KEPT_MEANWHILE and attempt < 2):
-                    # What was in the way may be this very request, done before or by another process: now it shows.
-                    self._wary = _WARY_FOR if name else self._wary
-                    continue
-                if alone and name in self._refusals:
-                    return [self._refusals[name]()]
-                raise
-            if told:
-                self._told()
-            return outcomes
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _alone(self, work: Work[Any, Any], one: Any, perform: Perform) -> Any:
-        try:
-            return (await self._once(work, [one], perform))[0]
-        except Exception as error:  # noqa: BLE001 - it is told to the one it belongs to
-            return error
-
-
-def _answer(settled: _Settled) -> None:
-    for future, outcome in settled:
-        if future.done():
-            continue  # Its caller went away; the write stands all the same.
-        if isinstance(outcome, BaseException):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-
-class TaskLane(Lane):
-    """Lanes that are tasks in the event loop, one for each connection of a driver that waits there.
-
-    While one of them waits for its commit, another decides and writes what came meanwhile.
-    """
-
-    def __init__(self, performs: Sequence[Perform], **more: Any) -> None:
-        """Write through each of `performs`."""
-        super().__init__(**more)
-        self._performs = performs
-        self._tasks: list[asyncio.Task[None]] = []
-        self._busy = 0
-        self._something = asyncio.Event()
 
     def _wake(self) -> None:
         self._something.set()
@@ -198,47 +117,82 @@ class TaskLane(Lane):
         self._something.set()
         await asyncio.gather(*self._tasks)
 
+    def _taken(self) -> list[_Waiting]:
+        """Take the first that waits and all others it can share a transaction with, in their order."""
+        first = self._waiting.popleft()
+        taken = [first]
+        left: list[_Waiting] = []
+        while self._waiting and not first.alone and len(taken) < MOST_AT_ONCE:
+            other = self._waiting.popleft()
+            (taken if other.work == first.work and not other.alone else left).append(other)
+        self._waiting.extendleft(reversed(left))
+        return taken
 
-class ThreadLane(Lane):
-    """A lane that is a thread, for a driver that blocks."""
+    def _left(self) -> list[_Waiting]:
+        """Take all that waits."""
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
 
-    def __init__(self, perform: Perform, **more: Any) -> None:
-        """Write through `perform`, which never really waits."""
-        super().__init__(**more)
-        self._perform = perform
-        self._something = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+    async def _serve(self, taken: list[_Waiting], perform: Perform) -> _Settled:
+        work = taken[0].work
+        asked = [one for waiting in taken for one in waiting.asked]
+        briefly = not taken[0].alone
+        try:
+            outcomes: list[Any] = await self._once(work, asked, perform, briefly=briefly)
+        except DatabaseUnavailable as error:
+            # Who waited behind them is told too: one after the other, each would find out anew how long that takes.
+            return [(waiting.answered, error) for waiting in (*taken, *self._left())]
+        except Exception as error:  # noqa: BLE001 - whatever it was, one by one shows whose it is
+            if len(asked) == 1:
+                return [(taken[0].answered, error)]
+            outcomes = [await self._alone(work, one, perform, briefly=briefly) for one in asked]
+        settled: _Settled = []
+        for waiting in taken:
+            own, outcomes = outcomes[: len(waiting.asked)], outcomes[len(waiting.asked) :]
+            failed = next((one for one in own if isinstance(one, BaseException) and not isinstance(one, Refusal)), None)
+            settled.append((waiting.answered, failed or own))
+        return settled
 
-    def _wake(self) -> None:
-        if self._thread is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
-            self._thread.start()
-        if not self._something.is_set():
-            self._something.set()
+    async def _once(self, work: Work[Any, Any], asked: Sequence[Any], perform: Perform, *, briefly: bool) -> list[Any]:
+        """Return what `work` decided. What breaks is tried again warily, and so are the next ones, for some time."""
 
-    def _run(self) -> None:
-        assert self._loop is not None
-        while not self._closed or self._waiting:
-            if not self._waiting:
-                self._something.wait()
-                self._something.clear()
-                continue
-            self._loop.call_soon_threadsafe(_answer, _driven(self._serve(self._taken(), self._perform)))
+        def tried(tx: Transaction) -> list[Any]:
+            tx.wary = wary
+            return list(work(tx, asked))
 
-    async def close(self) -> None:
-        """Write what still waits, and end."""
-        self._closed = True
-        self._something.set()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+        for attempt in range(3):
+            wary = attempt > 0 or self._wary > 0
+            self._wary = max(0, self._wary - 1)
+            try:
+                outcomes, told = await perform(tried, briefly=briefly)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                name = error.name if isinstance(error, ConstraintBroken) else ""
+                alone = len(asked) == 1
+                if not wary or (alone and name and attempt == 0) or (alone and name == _KEPT_MEANWHILE and attempt < 2):
+                    # What was in the way may be this very request, done before or by another process: now it shows.
+                    self._wary = _WARY_FOR if name else self._wary
+                    continue
+                if alone and name in self._refusals:
+                    return [self._refusals[name]()]
+                raise
+            if told:
+                self._told()
+            return outcomes
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _alone(self, work: Work[Any, Any], one: Any, perform: Perform, *, briefly: bool) -> Any:
+        try:
+            return (await self._once(work, [one], perform, briefly=briefly))[0]
+        except Exception as error:  # noqa: BLE001 - it is told to the one it belongs to
+            return error
 
 
-def _driven(coroutine: Coroutine[Any, Any, R]) -> R:
-    """Return what `coroutine` returns; it must never really wait."""
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        return ended.value  # type: ignore[no-any-return]  # StopIteration is not generic
-    raise AssertionError("a thread's lane waited for the event loop")
+def _answer(settled: _Settled) -> None:
+    for future, outcome in settled:
+        if future.done():
+            continue  # Its caller went away; the write stands all the same.
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,8 +1,10 @@
 """A context's database as one SQLite file: WAL, every commit durable, one writer at a time, readers never wait."""
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
@@ -48,6 +50,9 @@ _BUSY_MS = 250
 
 _MOST_ROWS = 64
 """In one statement."""
+
+_MOST_AT_ONCE = 2048
+"""How many rows are written where the event loop waits for them: a few milliseconds' worth."""
 
 # Somebody holds it, or what is read and written there is not what it was: trying one thing alone would not help.
 _AWAY = frozenset(
@@ -176,27 +181,86 @@ class SqliteWriter:
     def __init__(self, file: Path, tables: MetaData) -> None:
         """Open `file`; `tables` tell which constraint a refused row broke."""
         self._turnstile = Turnstile(file)
-        self._connection = connect(file, busy_ms=_BUSY_MS)
+        self._connection = connect(file)
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._uniques = _uniques_of(tables)
         # Made before any transaction: the ORM asks the database about itself first, and ends what it finds open.
         self._orm = self._under_orm()
 
-    def perform(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
-        """Run `work` in one durable transaction; return its result and whether it told facts."""
-        with self._turnstile.turn(_TURN_S), _translated(self._uniques):
-            self._connection.execute("BEGIN IMMEDIATE")
+    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> tuple[R, bool]:
+        """Run `work` in one durable transaction; return its result and whether it told facts.
+
+        What is brief is decided and written right here: a thread beside a busy event loop would get the interpreter
+        back late after each statement. What waits for the disk or for another process, and what is much, is done in a
+        thread.
+        """
+        run = asyncio.get_running_loop().run_in_executor
+        with _translated(self._uniques):
+            if not briefly or not self._begun_at_once():
+                return await run(self._thread, self._performed, work)
             transaction = SqliteTransaction(self._connection, self._session)
-            try:
+            with self._or_undone(transaction):
                 result = work(transaction)
+                much = transaction.size > _MOST_AT_ONCE
+                if not much:
+                    transaction.finish()
+            await run(self._thread, self._kept, transaction, much)
+        return result, transaction.tells
+
+    def _begun_at_once(self) -> bool:
+        """Begin, unless that has to wait for somebody."""
+        try:
+            self._turnstile.enter(0)
+        except DatabaseUnavailable:
+            return False
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            self._turnstile.leave()
+            return False
+        return True
+
+    def _begun(self) -> None:
+        self._turnstile.enter(_TURN_S)
+        try:
+            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            finally:
+                self._connection.execute("PRAGMA busy_timeout = 0")
+        except BaseException:
+            self._turnstile.leave()
+            raise
+
+    def _performed(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
+        self._begun()
+        transaction = SqliteTransaction(self._connection, self._session)
+        with self._or_undone(transaction):
+            result = work(transaction)
+        self._kept(transaction, True)
+        return result, transaction.tells
+
+    def _kept(self, transaction: SqliteTransaction, finish: bool) -> None:  # noqa: FBT001 - an executor passes no names
+        with self._or_undone(transaction):
+            if finish:
                 transaction.finish()
-                self._connection.execute("COMMIT")
-            except BaseException:
+            self._connection.execute("COMMIT")
+        transaction.close()
+        self._turnstile.leave()
+
+    @contextmanager
+    def _or_undone(self, transaction: SqliteTransaction) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            try:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise
             finally:
                 transaction.close()
-        return result, transaction.tells
+                self._turnstile.leave()
+            raise
 
     def _session(self) -> Session:
         return Session(self._orm, expire_on_commit=False)
@@ -213,6 +277,7 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the file."""
+        self._thread.shutdown()
         self._connection.close()
         self._turnstile.close()
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -88,6 +89,11 @@ class Transaction(Reading):
     def tell(self, facts: Iterable[NewFact]) -> None:
         """Append `facts` to the context's log, if and when this transaction is kept."""
         self._facts.extend(facts)
+
+    @property
+    def size(self) -> int:
+        """How many rows are kept back."""
+        return sum(map(len, chain(self._added.values(), self._changed.values()))) + len(self._facts)
 
     @property
     def tells(self) -> bool:

@@ -9,8 +9,6 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from orderhouse.runtime.database.errors import DatabaseUnavailable
@@ -29,19 +27,21 @@ class Turnstile:
             for name in ("gate", "room")
         )
 
-    @contextmanager
-    def turn(self, patience_s: float) -> Iterator[None]:
-        """Wait for our turn, and hold it; DatabaseUnavailable when it does not come within `patience_s`."""
+    def enter(self, patience_s: float) -> None:
+        """Wait for our turn, which lasts until we leave; DatabaseUnavailable when it does not come within `patience_s`.
+
+        Without patience, nothing is waited for.
+        """
         until = time.monotonic() + patience_s
         _lock(self._gate, until)
         try:
             _lock(self._room, until)
         finally:
             fcntl.flock(self._gate, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._room, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        """End our turn."""
+        fcntl.flock(self._room, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -54,7 +54,7 @@ def _lock(file: int, until: float) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > until:
+            if time.monotonic() >= until:
                 raise DatabaseUnavailable("Another process writes, and does not end.") from None
             threading.Event().wait(_OFTEN_S)
         else:
