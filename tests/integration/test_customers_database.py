@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from orderhouse.customers.errors import (
 from orderhouse.customers.models import CustomerState
 from orderhouse.customers.schemas import AddCustomer, Change, ChangeCustomer, Seen
 from orderhouse.customers.wiring import SCHEMA
+from orderhouse.kernel.events import Origin
 from orderhouse.kernel.ids import new_id
+from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.once import Answer, OnceCall
 from tests.integration.customers_world import added, added_all, asked, counted, migrated, opened, together, told
 
 pytestmark = pytest.mark.anyio
@@ -177,3 +181,24 @@ async def test_a_migration_can_be_taken_back_and_made_again(place: Place) -> Non
     assert migrate.drift(SCHEMA, place) == []
     async with opened(place) as customers:
         await added(customers)
+
+
+async def test_stored_answers_come_along_when_they_are_laid_out_anew(place: Place) -> None:
+    async def heard() -> Answer:
+        async with opened(place) as customers:
+            once = OnceCall(
+                customers.database,
+                caller=Principal("me", "owner"),
+                origin=Origin("me"),
+                operation="POST /v1/customers",
+                key="k1",
+                fingerprint=b"f",
+            )
+            ada = AddCustomer.model_validate({"name": "Ada"})
+            return await once(customers.service.add, ada, answer=lambda made: Answer(201, (), str(made.id).encode()))
+
+    first = await heard()
+    assert not first.replayed
+    for revision in ("0001", "head"):
+        migrate.migrate(SCHEMA, place, revision)
+        assert await heard() == replace(first, replayed=True)

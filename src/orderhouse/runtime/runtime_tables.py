@@ -32,17 +32,7 @@ def create() -> None:
         sa.Column("position", sa.BigInteger, nullable=False),
     )
     op.bulk_insert(head, [{"only": 1, "position": 0}])
-    op.create_table(
-        "answers",
-        sa.Column("id", Id, primary_key=True),
-        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
-        sa.Column("status", sa.SmallInteger, nullable=False),
-        sa.Column("headers", sa.Text, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("kept_at", sa.BigInteger, nullable=False),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("answers_kept_at", "answers", ["kept_at"])
+    _create_answers(rowid=False)
     op.create_table(
         "readers",
         sa.Column("name", sa.Text, primary_key=True),
@@ -70,3 +60,29 @@ def drop() -> None:
     """Take them away again."""
     for table in ("queue", "readers", "answers", "fact_head", "facts"):
         op.drop_table(table)
+
+
+def lay_answers_out(*, rowid: bool) -> None:
+    """Have SQLite keep stored answers in the order they come, or in that of their ids; PostgreSQL knows one way."""
+    if op.get_context().dialect.name != "sqlite":
+        return
+    op.drop_index("answers_kept_at", "answers")
+    op.rename_table("answers", "answers_before")
+    _create_answers(rowid=rowid)
+    columns = "id, fingerprint, status, headers, body, kept_at"
+    op.execute(f"INSERT INTO answers ({columns}) SELECT {columns} FROM answers_before ORDER BY kept_at")
+    op.drop_table("answers_before")
+
+
+def _create_answers(*, rowid: bool) -> None:
+    op.create_table(
+        "answers",
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column("status", sa.SmallInteger, nullable=False),
+        sa.Column("headers", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("kept_at", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=rowid,
+    )
+    op.create_index("answers_kept_at", "answers", ["kept_at"])

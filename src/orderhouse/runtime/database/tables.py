@@ -88,7 +88,8 @@ def tables_of(context: str) -> MetaData:
         Column("kept_at", BigInteger, nullable=False),
         # Old answers are forgotten from the oldest on.
         Index("answers_kept_at", "kept_at"),
-        sqlite_with_rowid=False,
+        # Unlike smaller rows, kept as they come: an answer is a third of a page, and in the order of its id, which is
+        # random, each would be written into a page of its own.
     )
     # How far this context has read its neighbours' logs.
     Table(
