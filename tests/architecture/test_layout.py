@@ -30,7 +30,7 @@ FILES = {
 }
 EXTRAS = {
     "orders": {"importers", "exports"},
-    "analytics": {"projection", "zones"},
+    "analytics": {"changes", "projection", "zones"},
     "customers": set[str](),
     "users": set[str](),
     "jobs": {"files", "kind", "kinds", "neighbours", "runners", "worker"},

@@ -196,17 +196,17 @@ def test_facts_twice_or_out_of_order_change_nothing_and_a_gap_is_told(projection
 def test_effect_and_position_are_kept_together_or_not_at_all(
     projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from orderhouse.analytics.projection import _Changes
+    from orderhouse.analytics.changes import Changes
 
     log.place("1")
-    made = _Changes.make
+    made = Changes.make
 
-    def killed(self: _Changes, *given: Any) -> None:
+    def killed(self: Changes, *given: Any) -> None:
         made(self, *given)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(_Changes, "make", killed)
+        patched.setattr(Changes, "make", killed)
         with pytest.raises(KeyboardInterrupt):
             projection.apply(log.facts)
     projection.close()
@@ -218,17 +218,17 @@ def test_effect_and_position_are_kept_together_or_not_at_all(
 def test_words_first_met_in_what_is_undone_are_met_anew(
     projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orderhouse.analytics.projection import _Changes
+    from orderhouse.analytics.changes import Changes
 
-    made = _Changes.make
+    made = Changes.make
 
-    def failing(self: _Changes, *given: Any) -> None:
+    def failing(self: Changes, *given: Any) -> None:
         made(self, *given)
         raise OSError
 
     log.place("1", country="Malta")
     with monkeypatch.context() as patched:
-        patched.setattr(_Changes, "make", failing)
+        patched.setattr(Changes, "make", failing)
         with pytest.raises(OSError):
             projection.apply(log.facts)
     # The same position holds something else now, so that a code remembered wrongly would name the wrong country.
@@ -243,7 +243,7 @@ def test_words_first_met_in_what_is_undone_are_met_anew(
 def test_more_words_than_are_remembered_keep_their_codes(
     projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderhouse.analytics.projection._REMEMBERED", 3)
+    monkeypatch.setattr("orderhouse.analytics.changes._REMEMBERED", 3)
     for turn in range(3):
         for n in range(8):
             log.place(str(n + 1), owner_id=f"clerk-{n}")

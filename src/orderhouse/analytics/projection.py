@@ -7,20 +7,17 @@ another version is made anew from the facts.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-import orjson
 import structlog
 
+from orderhouse.analytics.changes import TYPES, WORDS, Changes, Words
 from orderhouse.analytics.errors import FactsMissing
 from orderhouse.analytics.zones import DAY, LocalDays
-from orderhouse.kernel import money
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.events import Fact
 from orderhouse.orders import contract
@@ -33,35 +30,10 @@ log = structlog.get_logger(__name__)
 _VERSION = 2
 """Of the file's tables: another one is not mended but made anew."""
 
-_WORDS = {
-    "kind": "VARCHAR",
-    "status": "VARCHAR",
-    "currency": "VARCHAR",
-    "customer": "UUID",
-    "owner": "VARCHAR",
-    "country": "VARCHAR",
-}
-"""Columns that hold codes, and what the words of each are."""
-
-_TYPES = {
-    "order_id": "UUID",
-    "kind": "UTINYINT",
-    "status": "UTINYINT",
-    "currency": "UTINYINT",
-    "customer": "UINTEGER",
-    "owner": "UINTEGER",
-    "country": "UINTEGER",
-    "placed_at": "BIGINT",
-    "amount": "BIGINT",
-}
-
 KEYS = {"customer": "customer", "user": "owner", "country": "country", "status": "status"}
 """Cuts and the column each goes by."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
-
-_REMEMBERED = 20_000
-"""How many words of a column are remembered with their codes; the file knows them all."""
 
 _ARRAY_BITS = 18
 """How many bits of codes are summed in an array rather than in a hash table: twice as fast, for 10 MB at most."""
@@ -94,7 +66,7 @@ class Projection:
     def _open(self) -> None:
         self._connection = self._opened()
         self._position = int(self._rows("SELECT position FROM progress")[0][0])
-        self._words = _Words()
+        self._words = Words()
         # The words that figures are told by are in every file from its first moment, and no code ever changes.
         self._kinds = dict(self._rows("SELECT word, code FROM kind_words"))
         self._cancelled = self._code("status", "cancelled")
@@ -127,24 +99,22 @@ class Projection:
         """Return the position of the last fact applied."""
         return self._position
 
-    def apply(self, facts: Sequence[Fact]) -> None:
-        """Apply facts in order, with the position, in one transaction; what was applied before changes nothing.
+    def apply(self, facts: Iterable[Fact]) -> None:
+        """Apply facts in order, as `keep` does with what they come to."""
+        self.keep(Changes(self._position).add(facts))
 
-        FactsMissing when one is missing before or among them.
-        """
+    def keep(self, changes: Changes) -> None:
+        """Make `changes`, with where they lead, in one transaction; FactsMissing where they begin elsewhere."""
         with self._writing:
-            new = [fact for fact in facts if fact.position > self._position]
-            for expected, fact in enumerate(new, self._position + 1):
-                if fact.position != expected:
-                    raise FactsMissing(f"Expected position {expected}, got {fact.position}.")
-            if not new:
+            if changes.after != self._position:
+                raise FactsMissing(f"Expected changes behind {self._position}, got those behind {changes.after}.")
+            if changes.position == changes.after:
                 return
-            changes = _Changes.of(new)
             cursor = self._connection.cursor()
             cursor.execute("BEGIN")
             try:
                 changes.make(cursor, self._words)
-                cursor.execute("UPDATE progress SET position = $1", [new[-1].position])
+                cursor.execute("UPDATE progress SET position = $1", [changes.position])
                 cursor.execute("COMMIT")
             except BaseException:
                 self._words.forget()
@@ -152,7 +122,7 @@ class Projection:
                 raise
             finally:
                 cursor.close()
-            self._position = new[-1].position
+            self._position = changes.position
 
     def replace_by(self, made: "Projection") -> bool:
         """Go on with all that `made` holds, and return True; its file takes the place of this one.
@@ -325,8 +295,8 @@ def _has_tables(connection: "duckdb.DuckDBPyConnection") -> bool:
 
 def _schema() -> str:
     tables = [
-        f"CREATE TABLE documents ({', '.join(f'{name} {kind}' for name, kind in _TYPES.items())})",
-        *(f"CREATE TABLE {column}_words (code {_TYPES[column]}, word {kind})" for column, kind in _WORDS.items()),
+        f"CREATE TABLE documents ({', '.join(f'{name} {kind}' for name, kind in TYPES.items())})",
+        *(f"CREATE TABLE {column}_words (code {TYPES[column]}, word {kind})" for column, kind in WORDS.items()),
         *(
             f"INSERT INTO {column}_words VALUES {', '.join(f'({code}, {word!r})' for code, word in enumerate(words))}"
             for column, words in (("kind", contract.KINDS), ("status", contract.STATUSES))
@@ -335,123 +305,3 @@ def _schema() -> str:
         f"INSERT INTO progress VALUES (0, {_VERSION})",
     ]
     return "; ".join(tables)
-
-
-class _Words:
-    """The codes of words: from 0, in the order in which the file first met them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, dict[str, int]] = {column: {} for column in _WORDS}
-
-    def forget(self) -> None:
-        """Ask the file again: codes that were given in a transaction that is undone are none."""
-        for known in self._known.values():
-            known.clear()
-
-    def codes(self, cursor: "duckdb.DuckDBPyConnection", column: str, words: Iterable[str | None]) -> list[int | None]:
-        """Return the code of each word, None for none; a word that is new gets one, within this transaction."""
-        known = self._known[column]
-        if len(known) > _REMEMBERED:
-            known.clear()
-        wanted = list(words)
-        missing = [word for word in dict.fromkeys(wanted) if word is not None and word not in known]
-        if missing:
-            table, types = f"{column}_words", {"word": _WORDS[column]}
-            found = cursor.execute(
-                f"SELECT word::VARCHAR, code FROM {table} WHERE word IN ({_from_json(types)})", [_json(word=missing)]
-            )
-            known.update(found.fetchall())
-            new = [word for word in missing if word not in known]
-            ((first,),) = cursor.execute(f"SELECT count(*) FROM {table}").fetchall()
-            given = dict(zip(new, count(first), strict=False))
-            _insert(cursor, table, {"code": _TYPES[column], **types}, code=given.values(), word=given)
-            known.update(given)
-        return [None if word is None else known[word] for word in wanted]
-
-
-class _Changes:
-    """What a batch of facts comes to: rows that are new or replaced, and what changes on others."""
-
-    def __init__(self) -> None:
-        self._rows: dict[UUID, dict[str, Any]] = {}
-        self._replaced: set[UUID] = set()
-        self._changed: dict[str, dict[UUID, Any]] = {"status": {}, "owner": {}}
-
-    @classmethod
-    def of(cls, facts: Iterable[Fact]) -> "_Changes":
-        """Fold `facts`, in order."""
-        changes = cls()
-        for fact in facts:
-            if fact.name in (contract.PLACED, contract.REPLACED):
-                changes._put(fact)
-            elif fact.name == contract.MOVED:
-                changes._set(fact.aggregate, "status", fact.data["to"])
-            elif fact.name == contract.ASSIGNED:
-                changes._set(fact.aggregate, "owner", fact.data["owner_id"])
-        return changes
-
-    def _put(self, fact: Fact) -> None:
-        self._rows[fact.aggregate] = _row(fact.aggregate, fact.data)
-        if fact.name == contract.REPLACED:
-            self._replaced.add(fact.aggregate)
-            for changed in self._changed.values():
-                changed.pop(fact.aggregate, None)
-
-    def _set(self, order: UUID, column: str, value: Any) -> None:
-        row = self._rows.get(order)
-        if row is None:
-            self._changed[column][order] = value
-        else:
-            row[column] = value
-
-    def make(self, cursor: "duckdb.DuckDBPyConnection", words: _Words) -> None:
-        """Make them within a transaction."""
-        if self._replaced:
-            gone = f"DELETE FROM documents WHERE order_id IN ({_from_json({'order_id': 'UUID'})})"
-            cursor.execute(gone, [_json(order_id=self._replaced)])
-        if self._rows:
-            columns = dict(zip(_TYPES, zip(*(row.values() for row in self._rows.values()), strict=True), strict=True))
-            codes = {column: words.codes(cursor, column, columns[column]) for column in _WORDS}
-            _insert(cursor, "documents", _TYPES, **{**columns, **codes})
-        for column, changed in self._changed.items():
-            if changed:
-                # The ids go up with time, so the join passes over row groups that cannot hold them.
-                cursor.execute(
-                    f"UPDATE documents SET {column} = new.value "
-                    f"FROM ({_from_json({'order_id': 'UUID', 'value': _TYPES[column]})}) AS new "
-                    "WHERE documents.order_id = new.order_id",
-                    [_json(order_id=changed, value=words.codes(cursor, column, changed.values()))],
-                )
-
-
-def _row(order: UUID, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a document, in the order of the table."""
-    return {
-        "order_id": order,
-        "kind": data["kind"],
-        "status": data["status"],
-        "currency": data["currency"],
-        "customer": data["customer_id"],
-        "owner": data["owner_id"],
-        "country": data["country"],
-        "placed_at": data["placed_at"],
-        "amount": money.exact(data["amount"]),
-    }
-
-
-def _insert(
-    cursor: "duckdb.DuckDBPyConnection", table: str, types: Mapping[str, str], **columns: Iterable[object]
-) -> None:
-    cursor.execute(f"INSERT INTO {table} {_from_json(types)}", [_json(**columns)])
-
-
-# Column by column in one JSON text: the driver takes that twice as fast as lists, whose every value it looks at.
-def _json(**columns: Iterable[object]) -> str:
-    return orjson.dumps({name: list(values) for name, values in columns.items()}).decode()
-
-
-def _from_json(types: Mapping[str, str]) -> str:
-    """Return the query whose rows `_json` holds, as its one parameter."""
-    shape = orjson.dumps({name: [kind] for name, kind in types.items()}).decode()
-    columns = ", ".join(f"unnest(given.{name}) AS {name}" for name in types)
-    return f"SELECT {columns} FROM (SELECT from_json($1, '{shape}') AS given)"

@@ -8,6 +8,9 @@ from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.transaction import Reading
 
+_SOME = 200
+"""How many facts are read before others have their turn: a millisecond's worth."""
+
 
 class Recent:
     """The latest facts of a log as they were read: who follows it a little later need not ask for them again."""
@@ -49,15 +52,19 @@ class DirectSource:
     async def read(self, after: int, limit: int) -> Sequence[Fact]:
         """Return up to `limit` facts behind position `after`, in order."""
         self._bell.clear()
-        found = self._recent.behind(after, limit)
-        if found:
-            after = found[-1].position
-        if len(found) == limit or not await self._database.read(_more, after):
-            return found
-        read = await self._database.scan(facts.read, after, limit - len(found))
-        if read:
-            self._recent.add(read)
-        return [*found, *read]
+        found = list(self._recent.behind(after, limit))
+        more = len(found) < limit and await self._database.read(_more, found[-1].position if found else after)
+        while more:
+            # Some at a time, right here: a thread that decoded all of them would take the interpreter from the event
+            # loop again and again, and the loop itself would do nothing else meanwhile.
+            some = min(_SOME, limit - len(found))
+            read = await self._database.read(facts.read, found[-1].position if found else after, some)
+            if read:
+                self._recent.add(read)
+                found += read
+                await asyncio.sleep(0)
+            more = len(read) == some and len(found) < limit
+        return found
 
     async def wait(self, seconds: float) -> None:
         """Wait until this process told facts, or for `seconds`: another process that writes here rings no bell."""
