@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from orderhouse.analytics.errors import CurrencyNeeded, LimitNeedsFallingOrder, RangeInvalid, ZoneUnknown
 from orderhouse.analytics.projection import EMPTY, Cell, Projection
@@ -14,12 +13,12 @@ from orderhouse.analytics.zones import LocalDays
 from orderhouse.customers.contract import CustomerCard
 from orderhouse.kernel import clock, money
 from orderhouse.kernel.clock import Clock, Instant
+from orderhouse.kernel.zones import zone_names
 from orderhouse.orders.contract import STATUSES
 
 _TEN_YEARS = 3653
 _USUAL_LIMIT = 50
 _USUAL_DAYS = 30
-_ZONES = frozenset(available_timezones())
 _UNKNOWN = "EUR"
 """Whose two digits zeros are shown with where nothing was sold and no currency was named."""
 
@@ -61,7 +60,7 @@ class SalesService:
         }
 
     def _days(self, query: SalesQuery, zone: str) -> LocalDays:
-        if zone not in _ZONES:
+        if zone not in zone_names():
             raise ZoneUnknown("Name one of IANA's, such as Europe/London.")
         last = query.to or self._today(zone)
         first = query.from_ or last - timedelta(days=_USUAL_DAYS - 1)

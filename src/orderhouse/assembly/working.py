@@ -23,11 +23,12 @@ async def work(contexts: Contexts, settings: Settings) -> None:
     os.nice(_GIVES_WAY)
     loop = asyncio.get_running_loop()
     folder = made(settings.data_dir).resolve()
+    threads = max(1, settings.job_threads)
     sales = OwnSales(folder, contexts.source(contexts.orders.database), contexts.customers.directory, settings)
     worker = contexts.jobs.worker(
         folder / "jobs",
         of_worker(contexts, sales),
-        threads=max(1, settings.job_threads),
+        threads=threads,
         home=False,
         lease_s=settings.job_lease_s,
     )
@@ -35,6 +36,6 @@ async def work(contexts: Contexts, settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, working.cancel)
     settle_down()
-    log.info("working", threads=settings.job_threads, database=contexts.jobs.database.dialect)
+    log.info("working", threads=threads, database=contexts.jobs.database.dialect)
     await asyncio.gather(working, return_exceptions=True)
     await sales.close()

@@ -190,11 +190,6 @@ def revoked(reading: Reading, after: UUID | None, at: Instant) -> list[Revoked]:
     return [Revoked(as_id(row[0]), *row[1:]) for row in found]
 
 
-def has_credential(reading: Reading, user_id: UUID) -> bool:
-    """Whether somebody can prove who they are by a password."""
-    return reading.row("SELECT 1 FROM credentials WHERE user_id = :id", id=user_id) is not None
-
-
 def factor_of(reading: Reading, user_id: UUID) -> tuple[bool, int] | None:
     """Return whether somebody's second factor counts, and how many recovery codes are left; None for no factor."""
     row = reading.row(
@@ -203,12 +198,6 @@ def factor_of(reading: Reading, user_id: UUID) -> tuple[bool, int] | None:
         id=user_id,
     )
     return (bool(row[0]), int(row[1])) if row else None
-
-
-def owner_of_session(reading: Reading, session_id: UUID) -> UUID | None:
-    """Return whose session it is."""
-    row = reading.row("SELECT user_id FROM sessions WHERE id = :id", id=session_id)
-    return as_id_or_none(row[0]) if row else None
 
 
 _CLIENT = "SELECT id, name, secret_digest, redirect_uris, grants, scope, created_at FROM oauth_clients"

@@ -1,12 +1,11 @@
 """The worker: claims jobs, runs them, holds them while they run, and keeps what they come to.
 
 Several share the work, in one process or many: a claim is a lease, and a worker that is lost lets it run out, upon
-which another takes the job up. What it wakes up for is a bell in its own process; others' it sees at its next look.
+which another takes the job up. A bell wakes it; what nobody rang for it sees at its next look.
 """
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -21,16 +20,13 @@ from orderhouse.jobs.service.claims import Beat, Claimed, ClaimService, Ended, F
 from orderhouse.jobs.service.schedules import ScheduleService
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Clock, Instant
-from orderhouse.kernel.errors import Unavailable
 from orderhouse.runtime.database.database import Database
-from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.queue import LeaseLost, next_due
+from orderhouse.runtime.waiting import PASSING, pause_s, rung
 
 log = structlog.get_logger(__name__)
 
 _SECOND = 1_000_000
-_LONGEST_REST_S = 2.0
-_PASSING = (Unavailable, StillRunning)
 
 
 class Runner(Protocol):
@@ -103,9 +99,9 @@ class Worker:
                     failures = 0
                 except Exception as error:  # noqa: BLE001 - a worker outlives whatever its database suffers
                     failures += 1
-                    level = log.warning if isinstance(error, _PASSING) else log.exception
+                    level = log.warning if isinstance(error, PASSING) else log.exception
                     level("worker_waits", failures=failures, error=type(error).__name__)
-                    await asyncio.sleep(min(_LONGEST_REST_S, 0.05 * 2 ** min(failures, 10)))
+                    await asyncio.sleep(pause_s(failures))
         finally:
             await self._leave()
             for task in beside:
@@ -127,9 +123,7 @@ class Worker:
         wait_s = self.POLL_S
         if due is not None:
             wait_s = min(wait_s, max(0.001, (due - self._now()) / _SECOND))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._bell.wait()
+        await rung(self._bell, wait_s)
 
     def _start(self, claimed: Claimed) -> None:
         now, control = self._now(), Control()
@@ -164,9 +158,9 @@ class Worker:
             except LeaseLost:
                 log.warning("job_lease_lost", job=str(ended.claimed.job.id), kind=ended.claimed.kind.name)
                 return
-            except _PASSING:
+            except PASSING:
                 failures += 1
-                await asyncio.sleep(min(_LONGEST_REST_S, 0.05 * 2 ** min(failures, 10)))
+                await asyncio.sleep(pause_s(failures))
             except Exception:  # its end cannot be kept as it is, and must be told all the same
                 log.exception("job_end_not_kept", job=str(ended.claimed.job.id), kind=ended.claimed.kind.name)
                 if isinstance(ended.outcome, Failed):

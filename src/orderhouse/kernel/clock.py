@@ -33,6 +33,16 @@ def _date(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).date().isoformat()
 
 
+def text_or_none(instant: Instant | None) -> str | None:
+    """Return `instant` as text where there is one."""
+    return None if instant is None else as_text(instant)
+
+
+def as_datetime(instant: Instant) -> datetime:
+    """Return `instant` as an aware datetime in UTC, exactly."""
+    return _EPOCH + instant * _MICROSECOND
+
+
 def from_datetime(moment: datetime) -> Instant:
     """Return the instant of an aware `moment`, exactly; a naive one raises TypeError."""
     return (moment - _EPOCH) // _MICROSECOND

@@ -23,11 +23,9 @@ from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.queue import Entry, Leased, LeaseLost, Queue
 from orderhouse.runtime.registry import Kinds
+from orderhouse.runtime.waiting import pause_s, rung
 
 log = structlog.get_logger(__name__)
-
-_LONGEST_REST_S = 2.0
-"""After a failure: what a reader follows comes back, and it should be noticed soon."""
 
 _RETRIES_AT_ONCE = 20
 _LONGEST_REASON = 2000
@@ -110,16 +108,11 @@ class Follower:
                 level("reader_waits", source=self._source.name, failures=self._failures, error=self.trouble)
                 # Spread, so that many that failed together do not come back together.
                 spread = random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret about it
-                await asyncio.sleep(spread * min(_LONGEST_REST_S, 0.1 * 2 ** min(self._failures, 10)))
+                await asyncio.sleep(spread * pause_s(self._failures, first_s=0.2))
 
     async def _disturbed(self) -> bool:
         """Rest, and return whether somebody wanted something fresher meanwhile."""
-        try:
-            async with asyncio.timeout(self._rest_s):
-                await self._wanted.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await rung(self._wanted, self._rest_s)
 
     async def refresh(self, *, max_age_ms: int, patience_ms: int) -> Instant:
         """Return `fresh_as_of`, at most `max_age_ms` old unless that takes longer than `patience_ms`."""

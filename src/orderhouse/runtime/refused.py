@@ -14,14 +14,13 @@ import structlog
 
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Unavailable
+from orderhouse.runtime.waiting import pause_s
 
 log = structlog.get_logger(__name__)
 
 _PATIENCE_S = 0.5
 _AT_ONCE = 200
 _MOST_WAITING = 10_000
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 2.0
 
 
 class Refused(NamedTuple):
@@ -73,7 +72,7 @@ class Recorder:
                 await self._news.wait()
                 if await self._write():
                     continue
-                await asyncio.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self._failures - 1)))
+                await asyncio.sleep(pause_s(self._failures))
         finally:
             await self._write_the_rest()
 

@@ -6,13 +6,13 @@ import re
 import ssl
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orderhouse.kernel.email import email_key
 from orderhouse.kernel.errors import Invalid
+from orderhouse.kernel.zones import known_zone
 from orderhouse.runtime import vault
 
 PREFIX = "ORDERHOUSE_"
@@ -132,9 +132,7 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError("must be a time zone of IANA's, such as Europe/London")
-        return zone
+        return known_zone(zone)
 
     @field_validator("owner_email", "mail_from")
     @classmethod

@@ -1,27 +1,22 @@
 """The timekeeper: sees to what is due. Tasks are raised and closed by it, and reminders told.
 
-It sleeps until the first thing is due, which an index tells, and wakes when this process may have made something due
-earlier; what another process made due it sees at its next look. Several share the work.
+It sleeps until the first thing is due, which an index tells, or until a bell says that something may be due earlier;
+what nobody rang for it sees at its next look. Several share the work.
 """
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
 from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Clock, Instant
-from orderhouse.kernel.errors import Unavailable
 from orderhouse.runtime.database.database import Database
-from orderhouse.runtime.database.errors import StillRunning
+from orderhouse.runtime.waiting import PASSING, pause_s, rung
 from orderhouse.tasks import reads
 from orderhouse.tasks.contract import DeadLetters
 from orderhouse.tasks.service.causes import CauseService
 
 log = structlog.get_logger(__name__)
-
-_LONGEST_REST_S = 2.0
-_PASSING = (Unavailable, StillRunning)
 
 
 class Timekeeper:
@@ -59,9 +54,9 @@ class Timekeeper:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - it outlives whatever its database or neighbours suffer
                 failures += 1
-                level = log.warning if isinstance(error, _PASSING) else log.exception
+                level = log.warning if isinstance(error, PASSING) else log.exception
                 level("timekeeper_waits", failures=failures, error=type(error).__name__)
-                await asyncio.sleep(min(_LONGEST_REST_S, 0.05 * 2 ** min(failures, 10)))
+                await asyncio.sleep(pause_s(failures))
 
     async def turn(self) -> Instant | None:
         """See to all that is due now; return when something is due next, None for never."""
@@ -85,6 +80,4 @@ class Timekeeper:
         wait_s = self.POLL_S
         if due is not None:
             wait_s = min(wait_s, max(0.05, (due - self._now()) / 1_000_000))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._bell.wait()
+        await rung(self._bell, wait_s)

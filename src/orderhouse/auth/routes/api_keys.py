@@ -20,7 +20,7 @@ from orderhouse.auth.service.access_tokens import LASTS_S
 from orderhouse.auth.service.api_keys import ApiKeyService
 from orderhouse.auth.service.asking import NOBODY, person_of
 from orderhouse.kernel import clock
-from orderhouse.kernel.clock import as_text
+from orderhouse.kernel.clock import as_text, text_or_none
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web.answers import DONE, json_answer
 from orderhouse.runtime.web.flask_edge import asked, body, caller, needs, open_to_all, read
@@ -68,6 +68,6 @@ def _shown(key: reads.ApiKeyRow) -> dict[str, Any]:
         "prefix": key.prefix,
         "scope": key.scope.split(),
         "created_at": as_text(key.created_at),
-        "expires_at": None if key.expires_at is None else as_text(key.expires_at),
-        "used_at": None if key.used_at is None else as_text(key.used_at),
+        "expires_at": text_or_none(key.expires_at),
+        "used_at": text_or_none(key.used_at),
     }

@@ -5,25 +5,18 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
-from zoneinfo import available_timezones
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from pydantic import AfterValidator, Field, model_validator
 
 from orderhouse.jobs.kind import Argument, Job, job
 from orderhouse.jobs.neighbours import Cut
+from orderhouse.kernel.zones import known_zone
 from orderhouse.runtime.tabular import Column, write_csv, write_parquet
 
-_ZONES = frozenset(available_timezones())
 _MOST = 1000
 _TEN_YEARS = 3653
 _FIGURES = ("orders", "credits", "gross", "credit_total", "net")
-
-
-def _known(zone: str) -> str:
-    if zone not in _ZONES:
-        raise ValueError("must be a time zone of IANA's, such as Europe/London")
-    return zone
 
 
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2199, 12, 31))]
@@ -38,7 +31,7 @@ class SalesWanted(Argument):
     by: Literal["day", "week", "month", "customer", "user", "country", "status"] = Field(
         "day", description="What a row of a table is; a page shows several cuts."
     )
-    time_zone: Annotated[str, AfterValidator(_known)] | None = Field(None, description="Whose days; the shop's.")
+    time_zone: Annotated[str, AfterValidator(known_zone)] | None = Field(None, description="Whose days; the shop's.")
     currency: str | None = Field(None, pattern=r"^[A-Z]{3}$", description="Needed where there are several.")
 
     @model_validator(mode="after")

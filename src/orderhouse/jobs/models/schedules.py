@@ -1,10 +1,9 @@
 """A schedule: which job is wanted at which times, by a clock on a wall. And the table it is kept in."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
 
 import orjson
 from cronsim import CronSim, CronSimError
@@ -18,12 +17,11 @@ from orderhouse.kernel.clock import Instant, from_datetime
 from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal
+from orderhouse.kernel.zones import local, zone_names
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.tables import Id, Json
 
 _ENABLED = text("enabled")
-_ZONES = frozenset(available_timezones())
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SCHEDULES = Table(
     "schedules",
@@ -59,10 +57,10 @@ def after(cron: str, time_zone: str, instant: Instant) -> Instant:
 
     An hour that clocks show twice is taken once, and what falls into one they leave out comes right after it.
     """
-    if time_zone not in _ZONES:
+    if time_zone not in zone_names():
         raise ScheduleZoneUnknown
     try:
-        moment = (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(time_zone))
+        moment = local(instant, time_zone)
         return from_datetime(next(CronSim(cron, moment)).astimezone(UTC))
     except CronSimError as error:
         raise CronInvalid(f"{error}.") from None

@@ -20,7 +20,7 @@ from orderhouse.jobs.kind import JobKind
 from orderhouse.jobs.models.jobs import JobState
 from orderhouse.jobs.schemas import PRIORITIES, AskJob, JobKinds, JobOut, JobPage, ListJobs, Named
 from orderhouse.jobs.service.jobs import JobService
-from orderhouse.kernel.clock import Instant, as_text
+from orderhouse.kernel.clock import as_text, text_or_none
 from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
@@ -134,17 +134,13 @@ def _shown(job: JobState) -> dict[str, Any]:
         "result": job.result,
         "error": job.error,
         "run_at": as_text(job.run_at),
-        "deadline": _text(job.deadline),
+        "deadline": text_or_none(job.deadline),
         "created_at": as_text(job.created_at),
-        "started_at": _text(job.started_at),
-        "ended_at": _text(job.ended_at),
+        "started_at": text_or_none(job.started_at),
+        "ended_at": text_or_none(job.ended_at),
         "version": job.version,
         "links": ways,
     }
-
-
-def _text(instant: Instant | None) -> str | None:
-    return None if instant is None else as_text(instant)
 
 
 def _kind(kind: JobKind) -> dict[str, Any]:

@@ -53,15 +53,20 @@ class JobService:
         return job
 
     def _asked(self, one: Asked[AskJob]) -> JobState:
-        kind = self._kinds.get(one.wanted.kind)
-        if kind is None:
-            raise JobKindUnknown(f"There is {', '.join(sorted(self._kinds))}.")
-        if not one.caller.may(kind.permission):
-            raise JobKindNotAllowed(f"It needs {kind.permission}.")
+        kind = self.kind_for(one.wanted.kind, one.caller)
         job = JobState.asked(kind, kind.parsed(one.wanted.argument), one.wanted, one.caller, one.at, one.origin)
         if job.deadline is not None and job.deadline <= job.run_at:
             raise JobNeverInTime
         return job
+
+    def kind_for(self, name: str, caller: Principal) -> JobKind:
+        """Return the kind called `name`; JobKindUnknown, or JobKindNotAllowed where `caller` may not have such jobs."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            raise JobKindUnknown(f"There is {', '.join(sorted(self._kinds))}.")
+        if not caller.may(kind.permission):
+            raise JobKindNotAllowed(f"It needs {kind.permission}.")
+        return kind
 
     def cancel(self, tx: Transaction, asked: Sequence[Asked[Named]]) -> Sequence[JobState | Refusal]:
         """Cancel each job: at once while it waits, and through its worker while it runs."""

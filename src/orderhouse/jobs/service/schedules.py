@@ -7,8 +7,6 @@ from uuid import UUID
 from orderhouse.jobs import contract
 from orderhouse.jobs.errors import (
     JobAlreadyQueued,
-    JobKindNotAllowed,
-    JobKindUnknown,
     ScheduleMovedOn,
     ScheduleNotFound,
 )
@@ -36,7 +34,6 @@ class ScheduleService:
 
     def __init__(self, kinds: Kinds, time_zone: str = "UTC", *, now: Clock = clock.now) -> None:
         """Ask for jobs of `kinds`, by the clocks of `time_zone` where a schedule names no other."""
-        self._kinds = kinds
         self._time_zone = time_zone
         self._now = now
         self._jobs = JobService(kinds)
@@ -104,12 +101,7 @@ class ScheduleService:
 
     def _check(self, kind: str, argument: object, caller: Principal) -> None:
         """Raise why `caller` may not have such jobs, now rather than at each of their times."""
-        known = self._kinds.get(kind)
-        if known is None:
-            raise JobKindUnknown(f"There is {', '.join(sorted(self._kinds))}.")
-        if not caller.may(known.permission):
-            raise JobKindNotAllowed(f"It needs {known.permission}.")
-        known.parsed(argument)
+        self._jobs.kind_for(kind, caller).parsed(argument)
 
 
 def _decided(decide: Callable[[A], ScheduleState], one: A) -> ScheduleState | Refusal:

@@ -26,16 +26,15 @@ from orderhouse.orders.reads import Imported
 from orderhouse.orders.schemas import ImportOrder
 from orderhouse.orders.service import OrderService, Wanted
 from orderhouse.runtime.database.database import Database
-from orderhouse.runtime.database.errors import StillRunning
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
+from orderhouse.runtime.waiting import PASSING
 
 R = TypeVar("R")
 
 _DELAYS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """How long to wait before each further try: longer, all in all, than a database takes to come back."""
 
-_PASSING = (Unavailable, StillRunning)
 _THERE = (AlreadyImported, DocumentChanged)
 
 _GIVE_WAY_EVERY = 8
@@ -216,10 +215,10 @@ class _Import:
             left = [one for one in wanted if one.external_reference not in outcomes]
             told = await self._write(left)
             for one, outcome in zip(left, told, strict=True):
-                if not isinstance(outcome, _PASSING):
+                if not isinstance(outcome, PASSING):
                     outcomes[one.external_reference] = outcome
             for outcome in told:
-                if isinstance(outcome, _PASSING):
+                if isinstance(outcome, PASSING):
                     raise outcome
 
         await self._patiently(attempt)
@@ -276,12 +275,12 @@ class _Import:
     async def _patiently(self, attempt: Callable[[], Awaitable[R]]) -> R:
         """Return what `attempt` returns, tried again while it fails for a reason that passes; ImportStopped at last."""
         for delay in _DELAYS_S:
-            with suppress(*_PASSING):
+            with suppress(*PASSING):
                 return await attempt()
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - nothing secret about it
         try:
             return await attempt()
-        except _PASSING as refusal:
+        except PASSING as refusal:
             done = f"{self._done} of {self._report.rows} rows are settled"
             raise ImportStopped(f"{refusal.title} {done}; run it again to go on.") from refusal
 

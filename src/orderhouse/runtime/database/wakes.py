@@ -8,6 +8,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import structlog
 
 from orderhouse.runtime.database.postgres import PostgresPlace, address_of
+from orderhouse.runtime.waiting import pause_s
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,6 @@ class PostgresWakes:
 
     SPACED_S = 0.01
     """The first facts after a pause are told of at once, further ones together, after this."""
-    LONGEST_REST_S = 2.0
 
     def __init__(self, place: PostgresPlace, ring: Callable[[], None]) -> None:
         """Call `ring` when other processes told facts at `place`."""
@@ -72,7 +72,7 @@ class PostgresWakes:
                 failures += 1
                 if failures == 1:
                     log.warning("wakes_lost", database=self._place.schema, error=type(error).__name__)
-                await asyncio.sleep(min(self.LONGEST_REST_S, 0.05 * 2 ** min(failures, 10)))
+                await asyncio.sleep(pause_s(failures))
 
     async def _connected(self) -> "asyncpg.Connection[Any]":
         connection = await asyncpg.connect(

@@ -7,6 +7,7 @@ from orderhouse.kernel.events import Fact
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.database.transaction import Reading
+from orderhouse.runtime.waiting import rung
 
 _SOME = 200
 """How many facts are read before others have their turn: a millisecond's worth."""
@@ -68,11 +69,7 @@ class DirectSource:
 
     async def wait(self, seconds: float) -> None:
         """Wait until this process told facts, or for `seconds`: another process that writes here rings no bell."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._bell.wait()
-        except TimeoutError:
-            pass
+        await rung(self._bell, seconds)
 
 
 def _more(log: Reading, after: int) -> bool:

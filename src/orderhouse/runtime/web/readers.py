@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from orderhouse.kernel.clock import as_text
+from orderhouse.kernel.clock import text_or_none
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.subscribers import (
     RangeNotTaken,
@@ -109,10 +109,10 @@ def _shown(subscriber: Subscriber, standing: Standing) -> dict[str, Any]:
         "log": subscriber.log.name,
         "position": standing.position,
         "lag": standing.lag,
-        "oldest_at": None if standing.oldest_at is None else as_text(standing.oldest_at),
+        "oldest_at": text_or_none(standing.oldest_at),
         "waiting": standing.waiting,
         "dead": standing.dead,
         "attempts": standing.attempts,
-        "parked_since": None if standing.parked_since is None else as_text(standing.parked_since),
+        "parked_since": text_or_none(standing.parked_since),
         "ok": not standing.trouble,
     }

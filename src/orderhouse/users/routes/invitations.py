@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from orderhouse.kernel.clock import as_text
+from orderhouse.kernel.clock import as_text, text_or_none
 from orderhouse.kernel.pages import CursorInvalid
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.once import Answer
@@ -140,7 +140,7 @@ def _shown(invitation: InvitationState) -> dict[str, Any]:
         "user_id": invitation.user_id,
         "invited_by": invitation.invited_by,
         "created_at": as_text(invitation.created_at),
-        "expires_at": None if invitation.expires_at is None else as_text(invitation.expires_at),
-        "accepted_at": None if invitation.accepted_at is None else as_text(invitation.accepted_at),
+        "expires_at": text_or_none(invitation.expires_at),
+        "accepted_at": text_or_none(invitation.accepted_at),
         "links": ways,
     }
