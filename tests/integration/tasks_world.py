@@ -23,8 +23,8 @@ from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
-from orderhouse.tasks.models import TaskState
-from orderhouse.tasks.schemas import AddTask
+from orderhouse.tasks.models.tasks import TaskState
+from orderhouse.tasks.schemas.tasks import AddTask
 from orderhouse.tasks.wiring import SCHEMA, Tasks
 
 W = TypeVar("W")

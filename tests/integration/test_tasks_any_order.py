@@ -15,9 +15,12 @@ from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.tasks import reads
-from orderhouse.tasks.models import HOUR, OrderMark
+from orderhouse.tasks.models.due import HOUR
+from orderhouse.tasks.models.marks import OrderMark
 from orderhouse.tasks.readers import OrderFacts, matters
-from orderhouse.tasks.schemas import AddRule, ListTasks, Target
+from orderhouse.tasks.schemas.rules import AddRule
+from orderhouse.tasks.schemas.shared import Target
+from orderhouse.tasks.schemas.tasks import ListTasks
 from orderhouse.tasks.service.rules import RuleService
 from orderhouse.tasks.wiring import Tasks
 from tests.integration.tasks_world import SHOP, asked, migrated

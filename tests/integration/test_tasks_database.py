@@ -14,8 +14,10 @@ from orderhouse.runtime.database.transaction import Reading
 from orderhouse.tasks import reads
 from orderhouse.tasks.contract import FACT_KINDS, ChangedData, TaskData
 from orderhouse.tasks.errors import TaskMovedOn, TaskNotFound
-from orderhouse.tasks.models import NEVER, TaskState
-from orderhouse.tasks.schemas import AddTask, Change, ChangeTask, ListTasks, Target
+from orderhouse.tasks.models.due import NEVER
+from orderhouse.tasks.models.tasks import TaskState
+from orderhouse.tasks.schemas.shared import Target
+from orderhouse.tasks.schemas.tasks import AddTask, Change, ChangeTask, ListTasks
 from orderhouse.tasks.wiring import SCHEMA, Tasks
 from tests.integration.tasks_world import added, asked, migrated, opened, together, told
 

@@ -7,7 +7,7 @@ import pytest
 
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from orderhouse.tasks.schemas import MOST_ITEMS
+from orderhouse.tasks.schemas.checklists import MOST_ITEMS
 from tests.integration.tasks_world import Api, code, migrated, served, together, told
 
 pytestmark = pytest.mark.anyio

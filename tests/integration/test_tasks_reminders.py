@@ -9,7 +9,7 @@ import pytest
 from orderhouse.kernel.clock import from_text
 from orderhouse.runtime.database.database import Place
 from orderhouse.tasks.contract import REMINDER_DUE, ReminderData
-from orderhouse.tasks.models import HOUR
+from orderhouse.tasks.models.due import HOUR
 from tests.integration.tasks_world import Api, code, migrated, served, told
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
 from orderhouse.tasks.contract import DeadLetter
-from orderhouse.tasks.models import HOUR
+from orderhouse.tasks.models.due import HOUR
 from orderhouse.tasks.timekeeper import Timekeeper
 from tests.integration.tasks_world import Api, code, migrated, served, told
 

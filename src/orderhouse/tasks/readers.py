@@ -7,7 +7,7 @@ from orderhouse.kernel.events import Fact
 from orderhouse.orders.contract import FACT_KINDS, MOVED, PLACED, REPLACED
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.registry import Kinds
-from orderhouse.tasks.models import OrderMark
+from orderhouse.tasks.models.marks import OrderMark
 from orderhouse.tasks.repository import CauseRepository
 from orderhouse.tasks.service.causes import CauseService
 

@@ -14,16 +14,16 @@ from orderhouse.runtime import facts
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.tasks.contract import PRIORITIES, STATUSES, DeadLetter
-from orderhouse.tasks.models import (
-    CommentState,
-    ItemState,
-    RuleState,
-    TaskState,
-    priority_of,
-    rule_state,
-    urgency_of,
-)
-from orderhouse.tasks.schemas import MOST_ITEMS, MOST_PEOPLE, MOST_RULES, ListParts, ListTasks
+from orderhouse.tasks.models.checklists import ItemState
+from orderhouse.tasks.models.comments import CommentState
+from orderhouse.tasks.models.priorities import priority_of, urgency_of
+from orderhouse.tasks.models.rules import RuleState, rule_state
+from orderhouse.tasks.models.tasks import TaskState
+from orderhouse.tasks.schemas.checklists import MOST_ITEMS
+from orderhouse.tasks.schemas.rules import MOST_RULES
+from orderhouse.tasks.schemas.shared import ListParts
+from orderhouse.tasks.schemas.statistics import MOST_PEOPLE
+from orderhouse.tasks.schemas.tasks import ListTasks
 
 _TASK = (
     "id, title, description, status, urgency, assigned_to, due_on, time_zone, due_at, order_id, customer_id, "

@@ -10,18 +10,14 @@ from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Transaction
-from orderhouse.tasks.models import (
-    Cause,
-    ChecklistItem,
-    DueReminder,
-    KeptCause,
-    OrderMark,
-    RuleState,
-    Task,
-    TaskComment,
-    TaskRule,
-)
-from orderhouse.tasks.schemas import CreditOver, OrderOnHold
+from orderhouse.tasks.models.causes import Cause, KeptCause
+from orderhouse.tasks.models.checklists import ChecklistItem
+from orderhouse.tasks.models.comments import TaskComment
+from orderhouse.tasks.models.marks import OrderMark
+from orderhouse.tasks.models.reminders import DueReminder
+from orderhouse.tasks.models.rules import RuleState, TaskRule
+from orderhouse.tasks.models.tasks import Task
+from orderhouse.tasks.schemas.rules import CreditOver, OrderOnHold
 
 P = TypeVar("P", TaskComment, ChecklistItem)
 

@@ -12,8 +12,9 @@ from orderhouse.runtime.database.database import Database, Place, open_database
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.migrate import Schema
 from orderhouse.runtime.readers import DatabaseSink
-from orderhouse.tasks import models, readers, repository
+from orderhouse.tasks import readers, repository
 from orderhouse.tasks.contract import DeadLetters
+from orderhouse.tasks.models.tables import tables
 from orderhouse.tasks.service.causes import CauseService
 from orderhouse.tasks.service.tasks import TaskService
 from orderhouse.tasks.timekeeper import Timekeeper
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from orderhouse.runtime.web.fastapi_edge import Edge
 
-SCHEMA = Schema("tasks", models.tables)
+SCHEMA = Schema("tasks", tables)
 
 REST_S = 0.5
 """How long orders' facts gather before they are taken: placing shares its processor with whoever follows it."""
@@ -42,7 +43,7 @@ class Tasks:
     @classmethod
     def opened(cls, place: Place, *, time_zone: str = "UTC", bound: int = 2048) -> "Tasks":
         """Open the migrated database at `place`; a due date is a day of `time_zone` where a task names no other."""
-        database = open_database("tasks", place, models.tables, refusals=repository.REFUSALS, bound=bound)
+        database = open_database("tasks", place, tables, refusals=repository.REFUSALS, bound=bound)
         return cls(database, TaskService(time_zone), CauseService(time_zone), database.bell())
 
     def routes(self, edge: "Callable[[Database], Edge]") -> "APIRouter":

@@ -12,18 +12,9 @@ from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import ChecklistFull, ItemMovedOn, ItemNotFound, TaskNotFound
-from orderhouse.tasks.models import ItemState
-from orderhouse.tasks.schemas import (
-    ITEMS,
-    AddItem,
-    ChangeItem,
-    ChecklistOut,
-    ItemChange,
-    ItemOut,
-    NewItem,
-    Target,
-    path_of,
-)
+from orderhouse.tasks.models.checklists import ItemState
+from orderhouse.tasks.schemas.checklists import ITEMS, AddItem, ChangeItem, ChecklistOut, ItemChange, ItemOut, NewItem
+from orderhouse.tasks.schemas.shared import Target, path_of
 from orderhouse.tasks.service.checklists import ChecklistService
 
 _OF_A_TASK = path_of("{task_id}") + "/checklist"

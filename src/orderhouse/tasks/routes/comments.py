@@ -14,18 +14,9 @@ from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import CommentMovedOn, CommentNotFound, CommentNotYours, TaskNotFound
-from orderhouse.tasks.models import CommentState
-from orderhouse.tasks.schemas import (
-    COMMENTS,
-    AddComment,
-    CommentChange,
-    CommentOut,
-    CommentPage,
-    ListParts,
-    NewComment,
-    Target,
-    path_of,
-)
+from orderhouse.tasks.models.comments import CommentState
+from orderhouse.tasks.schemas.comments import COMMENTS, AddComment, CommentChange, CommentOut, CommentPage, NewComment
+from orderhouse.tasks.schemas.shared import ListParts, Target, path_of
 from orderhouse.tasks.service.comments import CommentService
 
 _OF_A_TASK = path_of("{task_id}") + "/comments"

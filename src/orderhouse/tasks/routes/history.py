@@ -15,14 +15,17 @@ from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.fastapi_edge import Edge, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import TaskNotFound
-from orderhouse.tasks.schemas import TASKS, HistoryPage, ListParts, path_of
+from orderhouse.tasks.schemas.history import TaskHistoryPage
+from orderhouse.tasks.schemas.shared import TASKS, ListParts, path_of
 
 
 def routes(edge: Edge, database: Database) -> APIRouter:
     """Return the route of a task's history."""
     router = edge.router(TASKS, "tasks")
 
-    @router.get("/{task_id}/history", response_model=HistoryPage, **needs("tasks:read", TaskNotFound, CursorInvalid))
+    @router.get(
+        "/{task_id}/history", response_model=TaskHistoryPage, **needs("tasks:read", TaskNotFound, CursorInvalid)
+    )
     async def list_task_history(task_id: UUID, wanted: Annotated[ListParts, Query()]) -> Answer:
         """List what happened to a task, a page at a time, latest first."""
         page = await database.read(reads.history, task_id, wanted)

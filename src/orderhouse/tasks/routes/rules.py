@@ -12,8 +12,9 @@ from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import RuleMovedOn, RuleNotFound, RulesFull
-from orderhouse.tasks.models import RuleState
-from orderhouse.tasks.schemas import RULES, TASKS, AddRule, ChangeRule, RuleChange, RuleOut, RulesOut, Target
+from orderhouse.tasks.models.rules import RuleState
+from orderhouse.tasks.schemas.rules import RULES, AddRule, ChangeRule, RuleChange, RuleOut, RulesOut
+from orderhouse.tasks.schemas.shared import TASKS, Target
 from orderhouse.tasks.service.rules import RuleService
 
 

@@ -8,7 +8,7 @@ from orderhouse.runtime.once import Answer
 from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.fastapi_edge import Edge, needs
 from orderhouse.tasks import reads
-from orderhouse.tasks.schemas import STATISTICS, StatisticsOut
+from orderhouse.tasks.schemas.statistics import STATISTICS, StatisticsOut
 
 
 def routes(edge: Edge, database: Database) -> APIRouter:

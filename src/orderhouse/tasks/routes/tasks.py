@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from orderhouse.kernel.clock import Instant, as_text
+from orderhouse.kernel.clock import as_text, text_or_none
 from orderhouse.kernel.pages import CursorInvalid, PagesDoNotCombine
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.once import Answer
@@ -14,19 +14,10 @@ from orderhouse.runtime.web.answers import done, etag, json_answer, unchanged
 from orderhouse.runtime.web.fastapi_edge import Edge, IfMatch, IfMatchMaybe, IfNoneMatch, Once, needs
 from orderhouse.tasks import reads
 from orderhouse.tasks.errors import StatusNotAllowed, TaskMovedOn, TaskNotFound, TimeZoneUnknown
-from orderhouse.tasks.models import TaskState
-from orderhouse.tasks.schemas import (
-    RULES,
-    TASKS,
-    AddTask,
-    Change,
-    ChangeTask,
-    ListTasks,
-    Target,
-    TaskOut,
-    TaskPage,
-    path_of,
-)
+from orderhouse.tasks.models.tasks import TaskState
+from orderhouse.tasks.schemas.rules import RULES
+from orderhouse.tasks.schemas.shared import TASKS, Target, path_of
+from orderhouse.tasks.schemas.tasks import AddTask, Change, ChangeTask, ListTasks, TaskOut, TaskPage
 from orderhouse.tasks.service.tasks import TaskService
 
 _REFUSED_CHANGES = (TaskNotFound, TaskMovedOn, StatusNotAllowed, TimeZoneUnknown)
@@ -115,7 +106,7 @@ def shown(task: TaskState) -> dict[str, Any]:
         "watchers": task.watchers,
         "due_on": task.due_on,
         "time_zone": task.time_zone,
-        "due_at": _instant(task.due_at),
+        "due_at": text_or_none(task.due_at),
         "remind_hours_before": task.remind_hours_before,
         "order_id": task.order_id,
         "customer_id": task.customer_id,
@@ -124,10 +115,6 @@ def shown(task: TaskState) -> dict[str, Any]:
         "version": task.version,
         "created_at": as_text(task.created_at),
         "updated_at": as_text(task.updated_at),
-        "closed_at": _instant(task.closed_at),
+        "closed_at": text_or_none(task.closed_at),
         "links": ways,
     }
-
-
-def _instant(found: Instant | None) -> str | None:
-    return None if found is None else as_text(found)

@@ -16,9 +16,13 @@ from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
 from orderhouse.tasks import contract
 from orderhouse.tasks.contract import DeadLetter, TaskStatus
-from orderhouse.tasks.models import KeptCause, OrderMark, RuleState, Task, day_of
+from orderhouse.tasks.models.causes import KeptCause
+from orderhouse.tasks.models.due import day_of
+from orderhouse.tasks.models.marks import OrderMark
+from orderhouse.tasks.models.rules import RuleState
+from orderhouse.tasks.models.tasks import Task
 from orderhouse.tasks.repository import CauseRepository, TaskRepository
-from orderhouse.tasks.schemas import AddTask
+from orderhouse.tasks.schemas.tasks import AddTask
 from orderhouse.tasks.service.tasks import added, changed_by
 
 _AT_ONCE = 50

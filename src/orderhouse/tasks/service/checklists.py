@@ -6,9 +6,10 @@ from orderhouse.runtime.once import Asked
 from orderhouse.runtime.one_by_one import one_by_one
 from orderhouse.tasks import contract
 from orderhouse.tasks.errors import ChecklistFull, ItemMovedOn, ItemNotFound, TaskNotFound
-from orderhouse.tasks.models import ChecklistItem, ItemState
+from orderhouse.tasks.models.checklists import ChecklistItem, ItemState
 from orderhouse.tasks.repository import TaskRepository
-from orderhouse.tasks.schemas import MOST_ITEMS, ItemChange, NewItem, Target
+from orderhouse.tasks.schemas.checklists import MOST_ITEMS, ItemChange, NewItem
+from orderhouse.tasks.schemas.shared import Target
 
 
 class ChecklistService:

@@ -7,9 +7,10 @@ from orderhouse.runtime.once import Asked
 from orderhouse.runtime.one_by_one import one_by_one
 from orderhouse.tasks import contract
 from orderhouse.tasks.errors import CommentMovedOn, CommentNotFound, CommentNotYours, TaskNotFound
-from orderhouse.tasks.models import CommentState, TaskComment
+from orderhouse.tasks.models.comments import CommentState, TaskComment
 from orderhouse.tasks.repository import TaskRepository
-from orderhouse.tasks.schemas import CommentChange, NewComment, Target
+from orderhouse.tasks.schemas.comments import CommentChange, NewComment
+from orderhouse.tasks.schemas.shared import Target
 
 
 class CommentService:

@@ -6,9 +6,10 @@ from orderhouse.runtime.once import Asked
 from orderhouse.runtime.one_by_one import one_by_one
 from orderhouse.tasks import contract
 from orderhouse.tasks.errors import RuleMovedOn, RuleNotFound, RulesFull
-from orderhouse.tasks.models import RuleState, TaskRule
+from orderhouse.tasks.models.rules import RuleState, TaskRule
 from orderhouse.tasks.repository import CauseRepository
-from orderhouse.tasks.schemas import MOST_RULES, AddRule, RuleChange, Target
+from orderhouse.tasks.schemas.rules import MOST_RULES, AddRule, RuleChange
+from orderhouse.tasks.schemas.shared import Target
 from orderhouse.tasks.service.causes import CauseService
 
 

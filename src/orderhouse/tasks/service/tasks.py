@@ -6,9 +6,10 @@ from orderhouse.runtime.once import Asked
 from orderhouse.runtime.one_by_one import one_by_one
 from orderhouse.tasks import contract
 from orderhouse.tasks.errors import TaskMovedOn, TaskNotFound
-from orderhouse.tasks.models import Task, TaskState
+from orderhouse.tasks.models.tasks import Task, TaskState
 from orderhouse.tasks.repository import TaskRepository
-from orderhouse.tasks.schemas import AddTask, Change, Target
+from orderhouse.tasks.schemas.shared import Target
+from orderhouse.tasks.schemas.tasks import AddTask, Change
 
 
 class TaskService:
