@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orderhouse.analytics import projection
+from orderhouse.analytics import changes
 from orderhouse.kernel import clock, money
 from tests.bars.counts import count
 from tests.integration.orders_world import House, order
@@ -89,5 +89,5 @@ async def test_bar_7_control_an_amount_that_went_through_a_float_is_caught(
     class Careless:
         exact = staticmethod(lambda text: int(round(float(text), 1) * money.SCALE))
 
-    monkeypatch.setattr(projection, "money", Careless)
+    monkeypatch.setattr(changes, "money", Careless)
     assert await difference(house, 100) != {}
