@@ -40,7 +40,7 @@ def up(
     from orderhouse.runtime import telemetry
 
     with _told():
-        settings = loaded(host=host, port=port)
+        settings = loaded(signs_in=True, host=host, port=port)
         for_people = telemetry.set_up(settings.log_level, settings.log_format)
         telemetry.take_over_last_words()
         with data_folder.held(settings.data_dir):
@@ -63,7 +63,7 @@ def serve(
     from orderhouse.runtime import telemetry
 
     with _told():
-        settings = loaded(host=host, port=port)
+        settings = loaded(signs_in=name == "auth", host=host, port=port)
         telemetry.set_up(settings.log_level, settings.log_format)
         telemetry.take_over_last_words()
         one_service.check(name)

@@ -58,6 +58,43 @@ def test_a_secret_may_come_from_a_file_but_not_from_two_places(tmp_path: Path, m
         loaded()
 
 
+HOUSE = {
+    "PUBLIC_URL": "https://orders.example",
+    "AUTH_SECRET": "a-secret-of-auth-of-32-characters",
+    "MAIL_URL": "smtps://mail.example",
+    "OWNER_EMAIL": "owner@orders.example",
+}
+
+
+@pytest.mark.parametrize("left", HOUSE)
+def test_production_starts_with_nothing_that_is_right_on_a_laptop_only(
+    monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    for name, value in HOUSE.items():
+        monkeypatch.setenv(f"ORDERHOUSE_{name}", value)
+    monkeypatch.setenv("ORDERHOUSE_ENVIRONMENT", "prod")
+    assert loaded(signs_in=True).issuer == "https://orders.example"
+    monkeypatch.delenv(f"ORDERHOUSE_{left}")
+    with pytest.raises(SettingsInvalid) as refused:
+        loaded(signs_in=True)
+    assert refused.value.detail.startswith(f"ORDERHOUSE_{left} in production: ")
+    assert "\n" not in refused.value.detail
+    monkeypatch.setenv("ORDERHOUSE_ENVIRONMENT", "dev")
+    loaded(signs_in=True)
+
+
+def test_production_asks_for_no_mail_where_nobody_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERHOUSE_ENVIRONMENT", "prod")
+    with pytest.raises(SettingsInvalid, match="ORDERHOUSE_PUBLIC_URL in production") as refused:
+        loaded()
+    assert "MAIL" not in refused.value.detail
+    monkeypatch.setenv("ORDERHOUSE_PUBLIC_URL", "http://orders.example")
+    with pytest.raises(SettingsInvalid, match="by https"):
+        loaded()
+    monkeypatch.setenv("ORDERHOUSE_PUBLIC_URL", "https://orders.example")
+    assert loaded().environment == "prod"
+
+
 def test_the_example_names_every_setting_with_its_default() -> None:
     text = (ROOT / ".env.example").read_text()
     assert text == settings.example()

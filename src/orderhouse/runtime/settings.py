@@ -207,8 +207,11 @@ class Settings(BaseSettings):
         return self.database_direct_url.get_secret_value().replace("postgres://", "postgresql://", 1)
 
 
-def loaded(**given: Any) -> Settings:
-    """Return the settings, with `given` (from the command line) before the environment; SettingsInvalid names all."""
+def loaded(*, signs_in: bool = False, **given: Any) -> Settings:
+    """Return the settings, with `given` (from the command line) before the environment; SettingsInvalid names all.
+
+    In production, nothing may be left as is right on a laptop only; more is asked of a process that signs people in.
+    """
     troubles = _unknown(os.environ)
     secrets, more = _from_files(os.environ)
     troubles += more
@@ -219,6 +222,8 @@ def loaded(**given: Any) -> Settings:
             kept, troubles = _from_vault(settings)
             settings = Settings(**{**said, **kept})
         troubles += _tls(settings)
+        if settings.environment == "prod":
+            troubles += _of_a_laptop(settings, signs_in=signs_in)
     except ValidationError as error:
         troubles += [
             f"{PREFIX}{str(one['loc'][0]).upper()}: {str(one['msg']).removeprefix('Value error, ')}"
@@ -263,6 +268,24 @@ def _from_files(environment: Any) -> tuple[dict[str, str], list[str]]:
         except (OSError, UnicodeDecodeError) as error:
             troubles.append(f"{variable}_FILE: {type(error).__name__}")
     return found, troubles
+
+
+def _of_a_laptop(settings: Settings, *, signs_in: bool) -> list[str]:
+    """Return a line for each setting that is only right on a laptop."""
+    lacking = {
+        "PUBLIC_URL": not settings.public_url.startswith("https://")
+        and "where people reach this house, by https; tokens name it, and what is sent to it is read on the way",
+        "AUTH_SECRET": signs_in
+        and not settings.auth_secret.get_secret_value()
+        and "a secret that is kept apart from the data: a file beside it is lost and stolen with it",
+        "MAIL_URL": signs_in
+        and not settings.mail_url.get_secret_value()
+        and "mail leaves the house: in files of its own, nobody gets it",
+        "OWNER_EMAIL": signs_in
+        and settings.owner_email.endswith(".localhost")
+        and "the first owner has an address that mail reaches",
+    }
+    return [f"{PREFIX}{name} in production: {why}" for name, why in lacking.items() if why]
 
 
 def _tls(settings: Settings) -> list[str]:
