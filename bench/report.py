@@ -202,7 +202,7 @@ def _waking(told: dict[str, Any]) -> Iterator[str]:
     )
     yield "| | transactions/s |"
     yield "|---|---|"
-    names = {"apart, together": "**apart from the commits, those of 10 ms together**"}
+    names = {"apart, together": "**apart from the commits, those of 20 ms together**"}
     for how, figures in told["commits"].items():
         yield f"| {names.get(how, how)} | {_each(figures)} |"
     yield ""

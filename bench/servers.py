@@ -50,14 +50,18 @@ def postgres() -> Iterator[str]:
 
 
 def _settle(url: str) -> None:
-    """Make the log files of a server that has run for a while: a new one stalls everybody while its disk is filled."""
+    """Make the log files of a server that has run for a while: a new one stalls everybody while its disk is filled.
+
+    There are as many as the longest measure fills: who writes less often than pgbench would else meet a stall in every
+    hundredth answer, and pgbench in every two hundredth.
+    """
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET min_wal_size = '1GB'")
-        connection.execute("ALTER SYSTEM SET max_wal_size = '4GB'")
+        connection.execute("ALTER SYSTEM SET min_wal_size = '3GB'")
+        connection.execute("ALTER SYSTEM SET max_wal_size = '6GB'")
         connection.execute("SELECT pg_reload_conf()")
-        for _ in range(40):
+        for _ in range(160):
             connection.execute("SELECT pg_logical_emit_message(false, 'bench', 'a file of the log')")
             connection.execute("SELECT pg_switch_wal()")
         connection.execute("CHECKPOINT")

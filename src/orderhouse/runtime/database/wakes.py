@@ -35,7 +35,7 @@ class PostgresWakes:
     to look now rather than at the next look.
     """
 
-    SPACED_S = 0.01
+    SPACED_S = 0.02
     """The first facts after a pause are told of at once, further ones together, after this."""
 
     def __init__(self, place: PostgresPlace, ring: Callable[[], None]) -> None:

@@ -137,7 +137,15 @@ class Front:
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or say why not."""
         try:
-            await self._served(scope, receive, send)
+            self._check_bounds(scope)
+            # Most requests are for a path without ids in it: those routes need not be looked for one by one.
+            route = self._direct.get((scope["method"], scope["path"]))
+            if route is not None:
+                scope.update(route=route, path_params={})
+                await route.handle(scope, receive, send)
+            else:
+                scope["app"] = self._app
+                await self._app.router(scope, receive, send)
         except Refusal as refusal:
             await self._explained(refusal, scope)
             await send_refusal(send, scope, refusal)
@@ -149,7 +157,7 @@ class Front:
                 raise
             await send_refusal(send, scope, Failed())
 
-    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _check_bounds(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if len(headers) > self._limits.headers:
             raise HeadersTooLarge(f"At most {self._limits.headers} headers.")
@@ -157,14 +165,6 @@ class Front:
             raise HeadersTooLarge(f"At most {self._limits.header_bytes} bytes of headers.")
         if len(scope["raw_path"]) + len(scope["query_string"]) > self._limits.target_bytes:
             raise TargetTooLong(f"At most {self._limits.target_bytes} bytes.")
-        # Most requests are for a path without ids in it: those routes need not be looked for one by one.
-        route = self._direct.get((scope["method"], scope["path"]))
-        if route is not None:
-            scope.update(route=route, path_params={})
-            await route.handle(scope, receive, send)
-            return
-        scope["app"] = self._app
-        await self._app.router(scope, receive, send)
 
     async def _explained(self, refusal: Refusal, scope: Scope) -> None:
         """Tell the operator why something is gone, and the audit log who was refused; the caller hears no more."""
