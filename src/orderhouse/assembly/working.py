@@ -14,7 +14,7 @@ from orderhouse.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_GIVES_WAY = 10
+_GIVES_WAY = 19
 """How nice a worker is: whoever waits for an answer goes first, and jobs take what is left of the machine."""
 
 

@@ -27,8 +27,8 @@ class Cut(NamedTuple):
 class Sales(Protocol):
     """Analytics. Every call may raise a refusal."""
 
-    async def figures(self, cut: Cut) -> Mapping[str, Any]:
-        """Return sales as the API tells them, with everything placed up to now in them."""
+    async def figures(self, cut: Cut, placed_by: Instant) -> Mapping[str, Any]:
+        """Return sales as the API tells them, with everything in them that was placed up to an instant at least."""
 
     async def rebuild(self, told: Told) -> int:
         """Make the figures anew from the facts, and return how many those are; the ones there are serve meanwhile."""

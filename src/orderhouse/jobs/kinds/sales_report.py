@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from orderhouse.jobs.kind import Argument, Job, job
 from orderhouse.jobs.neighbours import Cut
+from orderhouse.kernel import clock
 from orderhouse.kernel.zones import known_zone
 from orderhouse.runtime.tabular import Column, write_csv, write_parquet
 
@@ -57,7 +58,7 @@ def sales_report(argument: SalesWanted, running: Job) -> Mapping[str, Any]:
 
 def _table(made: Path, wanted: SalesWanted, running: Job) -> Mapping[str, Any]:
     limit = _MOST if wanted.by in ("customer", "user", "country") else None
-    figures = running.wait_for(running.neighbours.sales.figures(wanted.cut(wanted.by, limit)))
+    figures = running.wait_for(running.neighbours.sales.figures(wanted.cut(wanted.by, limit), clock.now()))
     named = (Column("name"), Column("external_id")) if wanted.by == "customer" else ()
     columns = (
         Column(wanted.by),
@@ -79,10 +80,11 @@ def _page(made: Path, wanted: SalesWanted, running: Job) -> Mapping[str, Any]:
     period = "day" if days <= 92 else "week" if days <= 731 else "month"
     cuts = (wanted.cut(period), wanted.cut("customer", 15), wanted.cut("country", 10), wanted.cut("status"))
     found: dict[str, Mapping[str, Any]] = {}
+    began = clock.now()
     for count, cut in enumerate(cuts):
         running.check()
         running.progress(count, len(cuts), f"by {cut.by}")
-        found[cut.by] = running.wait_for(running.neighbours.sales.figures(cut))
+        found[cut.by] = running.wait_for(running.neighbours.sales.figures(cut, began))
     tables = [(by, _rows(figures["items"])) for by, figures in found.items() if by != period]
     sales = found[period]
     page = _template().render(wanted=wanted, period=period, sales=sales, bars=_bars(sales["items"]), tables=tables)
