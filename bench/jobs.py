@@ -6,15 +6,14 @@ job of theirs is acknowledged when it is done, and their stores are told to sync
 """
 
 import asyncio
-import os
 import random
 import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -161,17 +160,17 @@ def _begun(data: Path, url: str, *, beside: bool) -> dict[str, float]:
 def _placing(data: Path, url: str) -> dict[str, Any]:
     """Return p99 of placing without and with ten reports being made, in turns, in a worker beside the server."""
     quiet = {"ORDERHOUSE_LOG_LEVEL": "warning", "ORDERHOUSE_JOB_THREADS": "0"}
-    alone, busy, made = [], [], []
-    with servers.product(data, url, **quiet) as product:
+    alone, busy = [], []
+    with servers.product(data, url, **quiet) as product, ThreadPoolExecutor(1) as beside:
         load, token = Load(product), product.token()
         load.run(8, 5)
         with worker(product.environment | {"ORDERHOUSE_JOB_THREADS": str(REPORTS)}):
             _reports(product.url, token)
             for _ in range(PLACING_ROUNDS):
                 alone.append(load.run(8, 5).p99_ms)
-                pending = subprocess.Popen([sys.executable, "-m", "bench.jobs", product.url, token, "5"])
+                going = beside.submit(_keep_ten_going, product.url, token, 5)
                 busy.append(load.run(8, 5).p99_ms)
-                made.append(pending.wait(60))
+                going.result()
         load.check()
     ratio = statistics.median(busy) / statistics.median(alone)
     return {"alone_p99_ms": alone, "with_reports_p99_ms": busy, "ratio": round(ratio, 2), "reports": REPORTS}
@@ -185,13 +184,8 @@ def _reports(url: str, token: str) -> None:
         time.sleep(0.5)
 
 
-def keep_ten_going(url: str, token: str, seconds: float) -> None:
-    """Have reports made, ten at any time, for so long."""
+def _keep_ten_going(url: str, token: str, seconds: float) -> None:
+    """Have reports made, ten at a time, for so long."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         _reports(url, token)
-
-
-if __name__ == "__main__":
-    os.nice(10)
-    keep_ten_going(sys.argv[1], sys.argv[2], float(sys.argv[3]))

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import servers
-from bench.placing import ROUNDS, SECONDS, Load, database_of_its_own
+from bench.placing import SECONDS, Load, database_of_its_own
 from bench.servers import Product
 
+ROUNDS = 3
 QUEUE = 256
 STORM = 5 * QUEUE
 USUAL = 32

@@ -297,7 +297,7 @@ def _jobs(told: dict[str, Any]) -> Iterator[str]:
     for name, database in (("SQLite", "sqlite"), ("PostgreSQL", "postgresql")):
         for where, found in told[database]["begun_ms"].items():
             yield f"| {name}, {where} | {found['p50']:.1f} | {found['p99']:.1f} |"
-    yield "\nPlacing orders, eight connections, while a worker beside the server makes ten reports at any time:\n"
+    yield "\nPlacing orders, eight connections, while a worker beside the server makes ten reports, again and again:\n"
     yield "| | p99 ms alone | p99 ms with reports | ratio |\n|---|---|---|---|"
     for name, database in (("SQLite", "sqlite"), ("PostgreSQL", "postgresql")):
         if found := told[database]["placing"]:
