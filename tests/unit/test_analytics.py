@@ -1,5 +1,6 @@
 """Sales figures over facts: every rule on a small ledger, and any facts, zone and range against Decimal."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orderhouse.analytics.changes import Changes
 from orderhouse.analytics.errors import (
     CurrencyNeeded,
     FactsMissing,
@@ -21,6 +23,7 @@ from orderhouse.analytics.errors import (
     ZoneUnknown,
 )
 from orderhouse.analytics.projection import Projection
+from orderhouse.analytics.readers import ProjectionSink
 from orderhouse.analytics.schemas import SalesQuery
 from orderhouse.analytics.service import SalesService
 from orderhouse.analytics.zones import DAY, LocalDays
@@ -196,7 +199,6 @@ def test_facts_twice_or_out_of_order_change_nothing_and_a_gap_is_told(projection
 def test_effect_and_position_are_kept_together_or_not_at_all(
     projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from orderhouse.analytics.changes import Changes
 
     log.place("1")
     made = Changes.make
@@ -218,7 +220,6 @@ def test_effect_and_position_are_kept_together_or_not_at_all(
 def test_words_first_met_in_what_is_undone_are_met_anew(
     projection: Projection, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orderhouse.analytics.changes import Changes
 
     made = Changes.make
 
@@ -372,6 +373,28 @@ def test_figures_made_anew_that_are_behind_are_not_taken(projection: Projection,
     assert asked(projection, log.facts)["totals"]["net"] == "2.00"
     made.remove()
     assert not (tmp_path / "anew.duckdb").exists()
+
+
+def test_facts_that_come_while_figures_are_made_anew_are_counted_once(
+    projection: Projection, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        log.place("1")
+    projection.apply(log.facts[:1])
+    kept = Projection.keep
+
+    def replaced_first(self: Projection, changes: Changes) -> bool:
+        """Have the file made anew, with some of these facts in it, right before they are kept."""
+        monkeypatch.setattr(Projection, "keep", kept)
+        made = Projection(tmp_path / "anew.duckdb", memory_mb=64, threads=1)
+        made.apply(log.facts[:3])
+        assert self.replace_by(made)
+        return kept(self, changes)
+
+    monkeypatch.setattr(Projection, "keep", replaced_first)
+    asyncio.run(ProjectionSink(projection).take(log.facts))
+    assert projection.position() == 4
+    assert asked(projection, [])["totals"]["net"] == "4.00"
 
 
 def test_who_asks_while_figures_are_replaced_hears_the_one_or_the_other(projection: Projection, tmp_path: Path) -> None:

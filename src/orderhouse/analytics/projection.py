@@ -7,7 +7,7 @@ another version is made anew from the facts.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from orderhouse.analytics.changes import TYPES, WORDS, Changes, Words
-from orderhouse.analytics.errors import FactsMissing
 from orderhouse.analytics.zones import DAY, LocalDays
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.events import Fact
@@ -99,17 +98,24 @@ class Projection:
         """Return the position of the last fact applied."""
         return self._position
 
-    def apply(self, facts: Iterable[Fact]) -> None:
-        """Apply facts in order, as `keep` does with what they come to."""
-        self.keep(Changes(self._position).add(facts))
+    def apply(self, facts: Sequence[Fact]) -> None:
+        """Apply facts in order, with the position, in one transaction; what was applied before changes nothing.
 
-    def keep(self, changes: Changes) -> None:
-        """Make `changes`, with where they lead, in one transaction; FactsMissing where they begin elsewhere."""
+        FactsMissing when one is missing before or among them.
+        """
+        while not self.keep(Changes(self._position).add(facts)):
+            pass
+
+    def keep(self, changes: Changes) -> bool:
+        """Make `changes`, with where they lead, in one transaction, and return True.
+
+        False, with nothing changed, when they do not begin where the file is by now: it may have been made anew.
+        """
         with self._writing:
             if changes.after != self._position:
-                raise FactsMissing(f"Expected changes behind {self._position}, got those behind {changes.after}.")
+                return False
             if changes.position == changes.after:
-                return
+                return True
             cursor = self._connection.cursor()
             cursor.execute("BEGIN")
             try:
@@ -123,6 +129,7 @@ class Projection:
             finally:
                 cursor.close()
             self._position = changes.position
+            return True
 
     def replace_by(self, made: "Projection") -> bool:
         """Go on with all that `made` holds, and return True; its file takes the place of this one.

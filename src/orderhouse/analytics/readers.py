@@ -37,12 +37,17 @@ class ProjectionSink:
         What they come to is told here, some at a time, and the file is written in a thread: one that computed would
         take the interpreter from the event loop again and again.
         """
-        changes, told = Changes(self._projection.position()), each_once(facts)
+        told = each_once(facts)
+        while not await asyncio.to_thread(self._projection.keep, await self._folded(told)):
+            pass  # The file was made anew meanwhile, and may hold some of them.
+
+    async def _folded(self, told: Sequence[Fact]) -> Changes:
+        changes = Changes(self._projection.position())
         for some in range(0, len(told), _SOME):
             # Their data is not looked at: what is not of its schema would break the statement, and nothing is parked.
             changes.add(map(_KINDS.upcast, told[some : some + _SOME]))
             await asyncio.sleep(0)
-        await asyncio.to_thread(self._projection.keep, changes)
+        return changes
 
     async def idle(self) -> bool:
         """Do nothing: everything is applied at once."""
