@@ -164,10 +164,10 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, origins: str) -> str:
-        for origin in filter(None, origins.split(",")):
-            if not _ORIGIN.fullmatch(origin.strip()):
-                raise ValueError("must be origins such as https://shop.example, with commas between and nothing behind")
-        return origins
+        named = [origin.strip() for origin in origins.split(",") if origin.strip()]
+        if not all(map(_ORIGIN.fullmatch, named)):
+            raise ValueError("must be origins such as https://shop.example, with commas between and nothing behind")
+        return ",".join(named)
 
     @field_validator("users_url", "customers_url", "auth_url", "public_url", "oidc_issuer", "vault_url")
     @classmethod
@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     @property
     def origins(self) -> list[str]:
         """Whose scripts may call the API from a browser."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return self.cors_origins.split(",") if self.cors_origins else []
 
     @property
     def address(self) -> str:

@@ -226,7 +226,7 @@ class PostgresWriter:
         )
         self._connection: AsyncConnection | None = None
 
-    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> tuple[R, bool]:  # noqa: ARG002 - here
+    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> tuple[R, bool]:  # noqa: ARG002 - never blocks
         """Run `work` in one durable transaction; return its result and whether it told facts."""
         with _translated():
             connection = await self._connected()

@@ -182,6 +182,7 @@ class SqliteWriter:
         """Open `file`; `tables` tell which constraint a refused row broke."""
         self._turnstile = Turnstile(file)
         self._connection = connect(file)
+        # The event loop waits for nobody; the thread does, and says for how long.
         self._connection.execute("PRAGMA busy_timeout = 0")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._uniques = _uniques_of(tables)
@@ -211,27 +212,26 @@ class SqliteWriter:
     def _begun_at_once(self) -> bool:
         """Begin, unless that has to wait for somebody."""
         try:
-            self._turnstile.enter(0)
-        except DatabaseUnavailable:
-            return False
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            self._turnstile.leave()
+            self._begin(0)
+        except (DatabaseUnavailable, sqlite3.OperationalError):
             return False
         return True
 
-    def _begun(self) -> None:
-        self._turnstile.enter(_TURN_S)
+    def _begin(self, patience_s: float) -> None:
+        self._turnstile.enter(patience_s)
         try:
-            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            finally:
-                self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._turnstile.leave()
             raise
+
+    def _begun(self) -> None:
+        """Begin, when whoever is before us has ended."""
+        self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        try:
+            self._begin(_TURN_S)
+        finally:
+            self._connection.execute("PRAGMA busy_timeout = 0")
 
     def _performed(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
         self._begun()
