@@ -130,10 +130,12 @@ async def test_nobody_is_written_to_who_went_away() -> None:
     assert await asked.answer(b"{}", headers=[LENGTH]) == []
 
 
-async def test_a_request_that_was_answered_is_forgotten_at_once() -> None:
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_request_that_was_answered_or_given_up_is_forgotten_at_once(*, gone: bool) -> None:
     gc.disable()
     try:
         asked = Asked()
+        asked.cycle.disconnected = gone
         await asked.answer(b"{}", headers=[LENGTH])
         asked.cycle.on_response = lambda: None  # As uvicorn does when the app is done.
         cycle = weakref.ref(asked.cycle)

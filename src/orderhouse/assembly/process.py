@@ -11,5 +11,6 @@ def settle_down() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    # The last number counts too: all three multiplied are how many lost objects may pile up before all are looked at.
+    gc.set_threshold(50_000, 10, 2)
     sys.setswitchinterval(0.0005)

@@ -37,10 +37,11 @@ class _Answering:
         cycle, head, self._head = self._cycle, self._head, None
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()
+        if cycle.disconnected or not message.get("more_body"):
+            # The two hold each other, and what is large: let go, or it waits for the garbage collector, for hours.
+            vars(cycle).pop("send", None)
         if cycle.disconnected:
             return
-        if not message.get("more_body"):
-            del cycle.send  # The two hold each other: let go, or all of them wait for the garbage collector.
         whole = _whole(cycle, head, message) if head is not None else None
         if whole is None:
             if head is not None:
