@@ -178,7 +178,7 @@ def takes_every_retry_for_a_theft() -> None:
     careful = SessionService.refresh
 
     def forgetful(self: SessionService, asked: Asked[RefreshWith]) -> Given:
-        return careful(self, replace(asked, wanted=replace(asked.wanted, retry_key=None)))
+        return careful(self, asked._replace(wanted=replace(asked.wanted, retry_key=None)))
 
     SessionService.refresh = forgetful  # type: ignore[method-assign]
 

@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,7 +111,7 @@ async def test_bar_4_control_a_service_that_ignores_the_version_is_caught(
     careful = service._seen
 
     def careless(orders: OrderRepository, order: Order | None, asked: Asked[Any]) -> Order:
-        return careful(orders, order, replace(asked, wanted=asked.wanted._replace(version=None)))
+        return careful(orders, order, asked._replace(wanted=asked.wanted._replace(version=None)))
 
     monkeypatch.setattr(service, "_seen", careless)
     customer = await house.customer()

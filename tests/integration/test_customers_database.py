@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,4 +200,4 @@ async def test_stored_answers_come_along_when_they_are_laid_out_anew(place: Plac
     assert not first.replayed
     for revision in ("0001", "head"):
         migrate.migrate(SCHEMA, place, revision)
-        assert await heard() == replace(first, replayed=True)
+        assert await heard() == first._replace(replayed=True)

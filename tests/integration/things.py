@@ -76,7 +76,7 @@ def call(database: Database, key: str | None, *, fingerprint: bytes = b"same", c
     )
 
 
-def create(place: Place) -> None:
+def create(place: Place, tables: sa.MetaData = TABLES) -> None:
     """Make the tables without a migration."""
     if isinstance(place, PostgresPlace):
         url = sa.make_url(place.url).set(drivername="postgresql+psycopg")
@@ -86,7 +86,7 @@ def create(place: Place) -> None:
     with engine.begin() as connection:
         if isinstance(place, PostgresPlace):
             connection.execute(sa.text(f'CREATE SCHEMA "{place.schema}"'))
-        TABLES.create_all(connection)
+        tables.create_all(connection)
         connection.execute(sa.text("INSERT INTO fact_head VALUES (1, 0)"))
     engine.dispose()
 

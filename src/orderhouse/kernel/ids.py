@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from struct import unpack
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 _lock = threading.Lock()
 _last = 0
@@ -21,7 +21,16 @@ def new_id() -> UUID:
     with _lock:
         _last = ticks = max(ticks, _last + 1)
     random = random_64() & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)
+    return id_of((ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)
+
+
+def id_of(number: int) -> UUID:
+    """Return the id that is `number`, of 128 bits."""
+    # As its constructor ends, without the questions it begins with, which are three quarters of what one costs.
+    made = UUID.__new__(UUID)
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def random_64() -> int:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import orjson
@@ -18,6 +18,7 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Invalid, Refusal
 from orderhouse.kernel.events import Origin
+from orderhouse.kernel.ids import id_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Database, decided
 from orderhouse.runtime.database.errors import StillRunning
@@ -39,8 +40,8 @@ class KeyReused(Invalid):
     code = "idempotency_key_reused"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked(Generic[W_co]):
+# Each request makes one of each of these: a named tuple is made in a third of the time of a frozen dataclass.
+class Asked(NamedTuple, Generic[W_co]):
     """What is wanted, by whom, and when it was asked."""
 
     wanted: W_co
@@ -49,8 +50,7 @@ class Asked(Generic[W_co]):
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back to the caller, and is stored beside the key."""
 
     status: int
@@ -59,16 +59,14 @@ class Answer:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     """One caller's key for one operation, and a digest of what it was used for."""
 
     id: UUID
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Keyed(Generic[W]):
+class _Keyed(NamedTuple, Generic[W]):
     asked: Asked[W]
     key: _Key | None
 
@@ -204,7 +202,7 @@ class OnceCall:
 
 def _key(subject: str, operation: str, key: str, fingerprint: bytes) -> _Key:
     named = blake2b("\0".join((subject, operation, key)).encode(), digest_size=16).digest()
-    return _Key(UUID(bytes=named), fingerprint)
+    return _Key(id_of(int.from_bytes(named)), fingerprint)
 
 
 def forget(tx: Transaction, before: Instant, limit: int = 1000) -> int:

@@ -8,12 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
-from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,8 +20,8 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from orderhouse.kernel.errors import Refusal
-from orderhouse.runtime import facts
 from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable, StillRunning
+from orderhouse.runtime.database.fused import fused
 from orderhouse.runtime.database.sql import Row, for_postgresql
 from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
 
@@ -32,8 +30,6 @@ P = ParamSpec("P")
 
 # What is acknowledged is on the disk, whatever an administrator's default says; a stricter setting stays as it is.
 _SYNCED = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types no dialect's constructor
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,67 +140,8 @@ class PostgresTransaction(Transaction):
             self._begun = True
 
     def _write(self) -> None:
-        arguments: list[object] = []
-        for rows in (*self._added.values(), *self._changed.values()):
-            arguments.extend(zip(*rows, strict=True))
-        if self._facts:
-            arguments.append(len(self._facts))
-            # The position is added by the statement itself, which alone knows where the log ends.
-            arguments.extend(zip(*facts.rows_of(self._facts, 0), strict=True))
-        _waited(
-            self._connection.fetch(_fused(tuple(self._added), tuple(self._changed), told=bool(self._facts)), *arguments)
-        )
-
-
-@lru_cache(maxsize=256)
-def _fused(added: tuple[Table, ...], changed: tuple[tuple[Table, tuple[str, ...]], ...], *, told: bool) -> str:
-    """Return the one statement that inserts into `added`, updates `changed` and appends to the log.
-
-    Every value is an array with one member a row. The row that hands out positions is locked last, when everything
-    else that could make this transaction wait is behind it; it is what serialises the commits of a context.
-    """
-    parts: list[str] = []
-    number = 0
-
-    def arrays(types: Sequence[str]) -> str:
-        nonlocal number
-        number += len(types)
-        return ", ".join(f"${number - len(types) + n}::{kind}[]" for n, kind in enumerate(types, 1))
-
-    for n, table in enumerate(added):
-        source = arrays([_type(column.type) for column in table.columns])
-        parts.append(f"a{n} AS (INSERT INTO {table.name} SELECT * FROM unnest({source}) RETURNING 1)")
-    for n, (table, columns) in enumerate(changed):
-        keys = [column.name for column in table.primary_key]
-        source = arrays([_type(table.columns[name].type) for name in (*keys, *columns)])
-        settings = ", ".join(f"{name} = new.{name}" for name in columns)
-        where = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
-        names = ", ".join((*keys, *columns))
-        parts.append(
-            f"c{n} AS (UPDATE {table.name} SET {settings} FROM unnest({source}) AS new({names}) "
-            f"WHERE {where} RETURNING 1)"
-        )
-    if told:
-        number += 1
-        count = f"${number}::bigint"
-        behind = " + ".join(f"(SELECT count(*) FROM {part.split(' ', 1)[0]})" for part in parts) or "0"
-        source = arrays(
-            ["bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text"]
-        )
-        parts.append(
-            f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 "
-            f"RETURNING position - {count} AS after)"
-        )
-        parts.append(
-            "told AS (INSERT INTO facts SELECT head.after + f.position, f.id, f.name, f.version, f.aggregate, "
-            f"f.sequence, f.data, f.at, f.actor, f.request_id, f.trace FROM head, unnest({source}) "
-            "AS f(position, id, name, version, aggregate, sequence, data, at, actor, request_id, trace))"
-        )
-    return f"WITH {', '.join(parts)} SELECT"
-
-
-def _type(column: Any) -> str:
-    return str(column.compile(dialect=_DIALECT))
+        sql, arguments = fused(self._added, self._changed, self._facts)
+        _waited(self._connection.fetch(sql, *arguments))
 
 
 class PostgresWriter:

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+from orderhouse.kernel.ids import id_of
+
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
 
@@ -70,7 +72,7 @@ def for_sqlite(sql: str, values: Mapping[str, object]) -> tuple[str, Mapping[str
 def as_id(value: UUID | bytes) -> UUID:
     """Return the id a row holds: SQLite keeps its 16 bytes, PostgreSQL has a type for it."""
     # The driver of PostgreSQL has a class of its own, which JSON does not know.
-    return UUID(bytes=value if isinstance(value, bytes) else value.bytes)
+    return id_of(int.from_bytes(value if isinstance(value, bytes) else value.bytes))
 
 
 def as_id_or_none(value: UUID | bytes | None) -> UUID | None:

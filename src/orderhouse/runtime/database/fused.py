@@ -1,0 +1,106 @@
+"""All that a transaction of PostgreSQL keeps back, as the one statement that writes it: a round trip for any number."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+
+from orderhouse.kernel.events import NewFact
+from orderhouse.runtime import facts
+from orderhouse.runtime.database.sql import Row
+
+Change = tuple[Table, tuple[str, ...]]
+"""A table, and its columns that change."""
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types no dialect's constructor
+
+_FACT = ("bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text")
+
+_DEAR_AS_TEXT = frozenset({"bytea", "jsonb"})
+"""Bytes would be twice as long, and JSON's quotes would need a backslash each."""
+
+
+def fused(
+    added: Mapping[Table, Sequence[Row]], changed: Mapping[Change, Sequence[Row]], told: Sequence[NewFact]
+) -> tuple[str, list[object]]:
+    """Return the statement that inserts, updates and appends to the log, and its arguments; an array a column."""
+    rows = [*added.values(), *changed.values()]
+    if told:
+        # The position is added by the statement itself, which alone knows where the log ends.
+        rows.append(facts.rows_of(told, 0))
+    columns = [column for some in rows for column in zip(*some, strict=True)]
+    sql, spelled = _statement(tuple(added), tuple(changed), tells=bool(told))
+    arguments: list[object] = [
+        _array(column) if as_text else column for column, as_text in zip(columns, spelled, strict=True)
+    ]
+    return sql, [*arguments, len(told)] if told else arguments
+
+
+def _array(values: Sequence[object]) -> str:
+    """Return an array as PostgreSQL reads it: JSON's, but for its brackets, and for what JSON escapes."""
+    # Given a list, the driver asks every member whether it is a list itself, which takes longer than all the rest.
+    said = orjson.dumps(values)
+    if b"\\" in said:
+        # Behind a backslash JSON may mean something by a letter, and PostgreSQL that very letter.
+        return f"{{{','.join(map(_member, values))}}}"
+    return f"{{{said[1:-1].decode()}}}"
+
+
+def _member(value: object) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return orjson.dumps(value).decode()
+
+
+@lru_cache(maxsize=256)
+def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: bool) -> tuple[str, tuple[bool, ...]]:
+    """Return the statement, and which of its arrays it takes as `_array` spells them.
+
+    The row that hands out positions is locked last, when everything else that could make this transaction wait is
+    behind it; it is what serialises the commits of a context.
+    """
+    parts: list[str] = []
+    spelled: list[bool] = []
+
+    def arrays(types: Sequence[str]) -> str:
+        first = len(spelled) + 1
+        spelled.extend(kind not in _DEAR_AS_TEXT for kind in types)
+        return ", ".join(
+            f"${n}::text::{kind}[]" if spelled[n - 1] else f"${n}::{kind}[]" for n, kind in enumerate(types, first)
+        )
+
+    for n, table in enumerate(added):
+        source = arrays([_type(column.type) for column in table.columns])
+        parts.append(f"a{n} AS (INSERT INTO {table.name} SELECT * FROM unnest({source}) RETURNING 1)")
+    for n, (table, columns) in enumerate(changed):
+        keys = [column.name for column in table.primary_key]
+        source = arrays([_type(table.columns[name].type) for name in (*keys, *columns)])
+        settings = ", ".join(f"{name} = new.{name}" for name in columns)
+        where = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
+        names = ", ".join((*keys, *columns))
+        parts.append(
+            f"c{n} AS (UPDATE {table.name} SET {settings} FROM unnest({source}) AS new({names}) "
+            f"WHERE {where} RETURNING 1)"
+        )
+    if tells:
+        behind = " + ".join(f"(SELECT count(*) FROM {part.split(' ', 1)[0]})" for part in parts) or "0"
+        source = arrays(_FACT)
+        count = f"${len(spelled) + 1}::bigint"
+        parts.append(
+            f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 "
+            f"RETURNING position - {count} AS after)"
+        )
+        parts.append(
+            "told AS (INSERT INTO facts SELECT head.after + f.position, f.id, f.name, f.version, f.aggregate, "
+            f"f.sequence, f.data, f.at, f.actor, f.request_id, f.trace FROM head, unnest({source}) "
+            "AS f(position, id, name, version, aggregate, sequence, data, at, actor, request_id, trace))"
+        )
+    return f"WITH {', '.join(parts)} SELECT", tuple(spelled)
+
+
+def _type(column: Any) -> str:
+    """Return the name of a column's type, without the order of its texts, which is the column's own."""
+    return str(column.compile(dialect=_DIALECT)).lower().partition(" collate ")[0]

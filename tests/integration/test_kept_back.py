@@ -1,0 +1,104 @@
+"""What a transaction keeps back is written as it was given, whatever it holds, on both databases."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orderhouse.runtime.database.database import Place, open_database
+from orderhouse.runtime.database.postgres import PostgresPlace
+from orderhouse.runtime.database.sql import as_id
+from orderhouse.runtime.database.tables import Id, Json, tables_of
+from orderhouse.runtime.database.transaction import Transaction
+from tests.integration import things
+
+TABLES = tables_of("kinds")
+KINDS = sa.Table(
+    "kinds",
+    TABLES,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("small", sa.SmallInteger),
+    sa.Column("whole", sa.Integer),
+    sa.Column("large", sa.BigInteger),
+    sa.Column("words", sa.Text),
+    sa.Column("sorted", sa.Text().with_variant(sa.Text(collation="C"), "postgresql")),
+    sa.Column("flag", sa.Boolean),
+    sa.Column("raw", sa.LargeBinary),
+    sa.Column("said", Json),
+)
+NAMES = tuple(column.name for column in KINDS.columns)
+
+Row = tuple[Any, ...]
+
+# What an array's text gives a meaning to, and what JSON escapes, more often than chance would have it.
+_text = st.text(
+    st.one_of(st.sampled_from('"\\{},nt\n\t\r\x01 '), st.characters(exclude_characters="\0", codec="utf-8"))
+)
+_words = st.one_of(st.none(), st.just("NULL"), st.just(""), _text)
+
+
+def _int(bits: int) -> st.SearchStrategy[int | None]:
+    return st.one_of(st.none(), st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+
+
+rows = st.lists(
+    st.tuples(
+        st.builds(uuid4),
+        _int(16),
+        _int(32),
+        _int(64),
+        _words,
+        _words,
+        st.one_of(st.none(), st.booleans()),
+        st.one_of(st.none(), st.binary()),
+        st.one_of(st.none(), st.sampled_from(['{"a": "\\"b\\\\n"}', "[]", "null", '"NULL"'])),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kinds(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    where: Place = tmp_path / "kinds.sqlite3"
+    if request.param == "postgresql":
+        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"kinds_{uuid4().hex[:12]}")
+    things.create(where, TABLES)
+    return where
+
+
+@given(first=rows, values=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_are_kept_as_they_were_added_and_changed(kinds: Place, first: list[Row], values: st.DataObject) -> None:
+    others = values.draw(st.lists(rows.map(lambda some: some[0]), min_size=len(first), max_size=len(first)))
+    second = [(old[0], *new[1:]) for old, new in zip(first, others, strict=True)]
+
+    def add(tx: Transaction, asked: Sequence[None]) -> list[None]:
+        tx.add(KINDS, first)
+        return [None for _ in asked]
+
+    def change(tx: Transaction, asked: Sequence[None]) -> list[None]:
+        tx.change(KINDS, NAMES[1:], second)
+        return [None for _ in asked]
+
+    async def kept() -> None:
+        database = open_database("kinds", kinds, TABLES, refusals={})
+        try:
+            for work, expected in ((add, first), (change, second)):
+                await database.write(work, None)
+                found = await database.read(
+                    lambda r: r.rows(
+                        f"SELECT {', '.join(NAMES)} FROM kinds WHERE id IN :ids", ids=[x[0] for x in first]
+                    )
+                )
+                assert {as_id(row[0]): tuple(row)[1:] for row in found} == {row[0]: row[1:] for row in expected}
+        finally:
+            await database.close()
+
+    asyncio.run(kept())
