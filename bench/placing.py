@@ -166,13 +166,19 @@ class Load:
 
     def run(self, connections: int, seconds: int = SECONDS) -> Figure:
         """Return the figures of one round with that many connections; every order of it has to be placed."""
-        told = self.storm(connections, seconds)
+        told = self._sent(connections, seconds, look=False)
         if told["errors"]:
             raise SystemExit(f"{told['errors']} orders were not placed: {told}")
+        self._placed += told["requests"]
         return Figure(round(told["requests"] / told["seconds"]), told["p50_ms"], told["p99_ms"])
 
     def storm(self, connections: int, seconds: int) -> dict[str, Any]:
         """Return how orders from that many connections were answered, whatever became of them."""
+        told = self._sent(connections, seconds, look=True)
+        self._placed += told["placed"]
+        return told
+
+    def _sent(self, connections: int, seconds: int, *, look: bool) -> dict[str, Any]:
         command = [
             "wrk",
             "-t",
@@ -186,14 +192,13 @@ class Load:
         ]
         script = str(Path(__file__).with_name("load.lua"))
         done = subprocess.run(
-            [*command, "-s", script, self._product.url, "--", self._token, *self._customers],
+            [*command, "-s", script, self._product.url, "--", "look" if look else "", self._token, *self._customers],
             check=True,
             capture_output=True,
             text=True,
         )
-        told: dict[str, Any] = json.loads(re.findall(r"RESULT (.*)", done.stdout)[0])
-        self._placed += told["placed"]
-        return told
+        found: dict[str, Any] = json.loads(re.findall(r"RESULT (.*)", done.stdout)[0])
+        return found
 
     def check(self) -> None:
         """Count what is there: at least every order that was acknowledged."""

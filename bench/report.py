@@ -216,7 +216,9 @@ def _soak(told: dict[str, Any]) -> Iterator[str]:
     yield f"## Memory over {told['minutes']:g} minutes\n\n`python -m bench soak`, {told['at']}, {told['machine']}.\n"
     yield (
         f"{told['clients']} clients place orders all the time, and pages, orders and figures are asked for beside. "
-        "Resident MiB of the server; the slope is the line of least squares through what came after the first fifth.\n"
+        "Resident MiB of the server; the slope is the line of least squares through what came after the first fifth. "
+        f"The cache of the analytics file, which grows with the file up to its bound, may have {told['cache_mb']} MB "
+        "here, and 96 unless set (`ORDERHOUSE_ANALYTICS_MEMORY_MB`).\n"
     )
     yield "| | orders | at first | warm | at last | most | slope, MiB an hour | flat |"
     yield "|---|---|---|---|---|---|---|---|"
