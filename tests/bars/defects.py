@@ -53,7 +53,7 @@ def _sqlite_commits_late() -> None:
 
         late.add(task := asyncio.create_task(commit()))
         task.add_done_callback(late.discard)
-        return result, transaction.tells
+        return result, transaction.logged
 
     sqlite.SqliteWriter.perform = perform  # type: ignore[method-assign]
 
@@ -78,7 +78,7 @@ def _postgres_commits_late() -> None:
 
         late.add(task := asyncio.create_task(commit()))
         task.add_done_callback(late.discard)
-        return result, transaction.tells
+        return result, ()
 
     postgres.PostgresWriter.perform = perform  # type: ignore[method-assign]
 

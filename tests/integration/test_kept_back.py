@@ -102,3 +102,25 @@ def test_rows_are_kept_as_they_were_added_and_changed(kinds: Place, first: list[
             await database.close()
 
     asyncio.run(kept())
+
+
+@pytest.mark.anyio
+async def test_an_id_that_came_with_a_row_can_be_given_back(kinds: Place) -> None:
+    database = open_database("kinds", kinds, TABLES, refusals={})
+
+    def again(tx: Transaction, asked: Sequence[int]) -> list[None]:
+        [(found,)] = tx.rows("SELECT id FROM kinds")
+        tx.change(KINDS, ["whole"], [(found, asked[0])])
+        return [None]
+
+    def add(tx: Transaction, asked: Sequence[int]) -> list[None]:
+        made = uuid4()
+        tx.add(KINDS, [(tx.key(made), *(None,) * 8)])
+        return [None for _ in asked]
+
+    try:
+        await database.write(add, 0)
+        await database.write(again, 7)
+        assert [tuple(row) for row in await database.read(lambda r: r.rows("SELECT whole FROM kinds"))] == [(7,)]
+    finally:
+        await database.close()

@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import pytest
 
 from orderhouse.kernel import clock
-from orderhouse.kernel.events import Fact, FactData, FactKind, Upcast
+from orderhouse.kernel.events import Fact, FactData, FactKind, Origin, Upcast
 from orderhouse.runtime import facts as logged
 from orderhouse.runtime.database.database import Database, Place
 from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.database.transaction import Reading, Transaction
+from orderhouse.runtime.once import Asked
 from orderhouse.runtime.queue import Queue
 from orderhouse.runtime.readers import DatabaseSink, FactsOutOfOrder, Follower
 from orderhouse.runtime.registry import Kinds
-from orderhouse.runtime.transports.direct import DirectSource, Recent
-from tests.integration.things import NameTaken, Things, call, opened, told
+from orderhouse.runtime.transports.direct import DirectSource
+from tests.integration.things import ME, NameTaken, Things, call, opened, told
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +65,9 @@ async def test_every_fact_has_its_effect_once_and_a_new_reader_goes_on_where_the
         assert growing.seen == [1, 2, 3]
 
 
-async def test_who_shares_a_log_reads_every_fact_once_among_them(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_shares_a_log_reads_what_another_process_told_once_among_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[int] = []
     ask = logged.read
 
@@ -73,21 +77,31 @@ async def test_who_shares_a_log_reads_every_fact_once_among_them(place: Place, m
         return found
 
     monkeypatch.setattr(logged, "read", counted)
-    async with opened(place) as database:
-        recent = Recent()
+    async with opened(place) as database, opened(place) as another:
         followers = {
-            name: Follower(
-                DirectSource(database, recent), DatabaseSink(name, database, lambda _tx, _facts: None), batch=2
-            )
+            name: Follower(DirectSource(database), DatabaseSink(name, database, lambda _tx, _facts: None), batch=2)
             for name in ("a", "b")
         }
-        await make(database, "tea", "milk", "rice")
+        await make(another, "tea", "milk", "rice")
         assert [await one.catch_up() for one in followers.values()] == [3, 3]
-        await make(database, "salt")
+        await make(another, "salt")
         await followers["b"].catch_up()
-        await make(database, "oats")
-        assert [await one.catch_up() for one in followers.values()] == [5, 5]
-        assert read == [1, 2, 3, 4, 5]
+        await make(database, "jam")
+        await make(another, "oats")
+        assert [await one.catch_up() for one in followers.values()] == [6, 6]
+        assert read == [1, 2, 3, 4, 6]
+
+
+async def test_what_is_heard_of_a_fact_is_what_its_log_holds(place: Place) -> None:
+    async with opened(place) as database:
+        source = DirectSource(database)
+        for some in (["tea"], ["milk", "rice"]):
+            await make(database, *some)
+        await database.write_many(Things().make, [Asked(f"thing {n}", ME, 1, Origin("me")) for n in range(300)])
+        heard = database.recent.behind(0, 1000)
+        assert [fact.position for fact in heard] == [1, 2, 3], "so many in one go are read"
+        assert await source.read(0, 1000) == await database.read(logged.read, 0, 1000)
+        assert [type(fact.id) for fact in heard] == [UUID] * 3
 
 
 async def test_facts_delivered_twice_change_nothing(place: Place) -> None:

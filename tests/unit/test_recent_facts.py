@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderhouse.kernel.events import Fact, Origin
-from orderhouse.runtime.transports.direct import Recent
+from orderhouse.runtime.recent import Recent
 
 LOG = [Fact(n, UUID(int=n), "Told", 1, UUID(int=n), 1, {}, n, Origin("me")) for n in range(1, 61)]
 
@@ -45,5 +45,21 @@ def test_no_more_are_remembered_than_followers_are_apart() -> None:
     recent = Few()
     for after in range(0, 60, 5):
         recent.add(page(after, 5))
-        assert len(recent.behind(max(0, after + 5 - 10), 60)) <= Few.MOST * 5 // 4
+        assert sum(len(recent.behind(n, 1)) for n in range(60)) <= Few.MOST
     assert not recent.behind(0, 60)
+
+
+@given(st.permutations([page(after, 3) for after in range(0, 9, 3)]))
+def test_commits_that_are_heard_of_in_another_order_leave_no_gap(told: list[Sequence[Fact]]) -> None:
+    recent = Recent()
+    for one in told:
+        recent.add(one)
+    assert recent.behind(0, 60) == LOG[:9]
+
+
+def test_a_leap_forgets_what_is_before_it() -> None:
+    recent = Few()
+    recent.add(page(0, 5))
+    recent.add(page(50, 2))
+    assert recent.behind(50, 60) == LOG[50:52]
+    assert not any(recent.behind(n, 1) for n in range(50))

@@ -1,6 +1,6 @@
 """The contexts that have a database, opened together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from orderhouse.assembly.places import place_of
 from orderhouse.auth.wiring import opened_database as opened_auth
@@ -9,7 +9,7 @@ from orderhouse.jobs.wiring import Jobs
 from orderhouse.orders.wiring import Orders
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.settings import Settings
-from orderhouse.runtime.transports.direct import DirectSource, Recent
+from orderhouse.runtime.transports.direct import DirectSource
 from orderhouse.tasks.wiring import Tasks
 from orderhouse.users.wiring import Users
 
@@ -25,7 +25,6 @@ class Contexts:
     tasks: Tasks
     auth: Database
     """Auth's: whoever signs people in has keys besides, and opens auth over it."""
-    _recent: dict[str, Recent] = field(default_factory=dict)
 
     @classmethod
     def opened(cls, settings: Settings) -> "Contexts":
@@ -40,8 +39,8 @@ class Contexts:
         )
 
     def source(self, database: Database) -> DirectSource:
-        """Return the log of one of them to follow; all who follow it here read every fact once among them."""
-        return DirectSource(database, self._recent.setdefault(database.name, Recent()))
+        """Return the log of one of them to follow."""
+        return DirectSource(database)
 
     @property
     def databases(self) -> tuple[Database, ...]:

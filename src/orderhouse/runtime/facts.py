@@ -43,7 +43,7 @@ def read(log: Reading, after: int, limit: int) -> list[Fact]:
     found = log.rows(
         f"SELECT {_COLUMNS} FROM facts WHERE position > :after ORDER BY position LIMIT :limit", after=after, limit=limit
     )
-    return [_fact(row) for row in found]
+    return facts_of(found)
 
 
 def history(log: Reading, aggregate: UUID, *, before: int, limit: int) -> list[Fact]:
@@ -55,13 +55,18 @@ def history(log: Reading, aggregate: UUID, *, before: int, limit: int) -> list[F
         before=before,
         limit=limit,
     )
-    return [_fact(row) for row in found]
+    return facts_of(found)
 
 
 def head(log: Reading) -> int:
     """Return the position of the latest fact; 0 for an empty log."""
     found = log.row("SELECT position FROM fact_head")
     return int(found[0]) if found else 0
+
+
+def facts_of(rows: Iterable[Row]) -> list[Fact]:
+    """Return the facts that rows of the log hold."""
+    return [_fact(row) for row in rows]
 
 
 def _fact(row: Sequence[Any]) -> Fact:

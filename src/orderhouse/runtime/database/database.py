@@ -9,16 +9,21 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import MetaData
 
 from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.lanes import Lane
 from orderhouse.runtime.database.postgres import PostgresPlace, PostgresReaders, PostgresWriter
-from orderhouse.runtime.database.sql import Dialect
+from orderhouse.runtime.database.sql import Dialect, Row
 from orderhouse.runtime.database.sqlite import SqliteReader, SqliteWriter
 from orderhouse.runtime.database.transaction import Reading, Work
 from orderhouse.runtime.database.wakes import Bell, PostgresWakes
+from orderhouse.runtime.recent import Recent
 
 A = TypeVar("A")
 R = TypeVar("R")
 P = ParamSpec("P")
+
+_FEW = 256
+"""How many facts are made of what was told in one go; who told more has the followers read them, some at a time."""
 
 
 class Database(ABC):
@@ -31,6 +36,8 @@ class Database(ABC):
         self.name = context
         self.running: dict[bytes, asyncio.Future[Any]] = {}
         """The keys of the requests that are being done right now, in this process."""
+        self.recent = Recent()
+        """The latest facts of its log, as far as this process knows them."""
         self._listeners: list[asyncio.Event] = []
 
     async def write(self, work: Work[A, R], asked: A) -> R:
@@ -75,6 +82,12 @@ class Database(ABC):
     @abstractmethod
     def _lane(self) -> Lane: ...
 
+    def _hear(self, told: Sequence[Row]) -> None:
+        """Let who follows here know what was told: the facts themselves, unless they are many."""
+        if self._listeners and len(told) <= _FEW:
+            self.recent.add(facts.facts_of(told))
+        self._ring()
+
     def _ring(self) -> None:
         for event in self._listeners:
             event.set()
@@ -106,7 +119,7 @@ class SqliteDatabase(Database):
         self._reader = SqliteReader(file)
         self._idle: list[SqliteReader] = []
         self._scans = asyncio.Semaphore(self._SCANS_AT_ONCE)
-        self._writing = Lane([self._writer.perform], bound=bound, refusals=refusals, told=self._ring)
+        self._writing = Lane([self._writer.perform], bound=bound, refusals=refusals, told=self._hear)
 
     @property
     def _lane(self) -> Lane:
@@ -153,8 +166,8 @@ class PostgresDatabase(Database):
     def _lane(self) -> Lane:
         return self._writing
 
-    def _tell(self) -> None:
-        self._ring()
+    def _tell(self, told: Sequence[Row]) -> None:
+        self._hear(told)
         self._wakes.tell()
 
     def _listen(self) -> None:

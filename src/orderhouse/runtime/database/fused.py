@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
-from orderhouse.kernel.events import NewFact
-from orderhouse.runtime import facts
 from orderhouse.runtime.database.sql import Row
 
 Change = tuple[Table, tuple[str, ...]]
@@ -24,13 +23,13 @@ _DEAR_AS_TEXT = frozenset({"bytea", "jsonb"})
 
 
 def fused(
-    added: Mapping[Table, Sequence[Row]], changed: Mapping[Change, Sequence[Row]], told: Sequence[NewFact]
+    added: Mapping[Table, Sequence[Row]], changed: Mapping[Change, Sequence[Row]], told: Sequence[Row]
 ) -> tuple[str, list[object]]:
-    """Return the statement that inserts, updates and appends to the log, and its arguments; an array a column."""
-    rows = [*added.values(), *changed.values()]
-    if told:
-        # The position is added by the statement itself, which alone knows where the log ends.
-        rows.append(facts.rows_of(told, 0))
+    """Return the statement that inserts, updates and appends to the log, and its arguments, an array a column.
+
+    What is told is numbered from 1. Where the log ends the statement alone knows: its answer is that position, if any.
+    """
+    rows = [*added.values(), *changed.values(), *([told] if told else [])]
     columns = [column for some in rows for column in zip(*some, strict=True)]
     sql, spelled = _statement(tuple(added), tuple(changed), tells=bool(told))
     arguments: list[object] = [
@@ -42,7 +41,7 @@ def fused(
 def _array(values: Sequence[object]) -> str:
     """Return an array as PostgreSQL reads it: JSON's, but for its brackets, and for what JSON escapes."""
     # Given a list, the driver asks every member whether it is a list itself, which takes longer than all the rest.
-    said = orjson.dumps(values)
+    said = orjson.dumps(values, default=_id)
     if b"\\" in said:
         # Behind a backslash JSON may mean something by a letter, and PostgreSQL that very letter.
         return f"{{{','.join(map(_member, values))}}}"
@@ -52,7 +51,14 @@ def _array(values: Sequence[object]) -> str:
 def _member(value: object) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, default=_id).decode()
+
+
+def _id(value: object) -> str:
+    """Return the text of an id as the driver has it, whose class JSON does not know; TypeError for anything else."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"no column of an array: {type(value).__name__}")
 
 
 @lru_cache(maxsize=256)
@@ -98,7 +104,7 @@ def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: 
             f"f.sequence, f.data, f.at, f.actor, f.request_id, f.trace FROM head, unnest({source}) "
             "AS f(position, id, name, version, aggregate, sequence, data, at, actor, request_id, trace))"
         )
-    return f"WITH {', '.join(parts)} SELECT", tuple(spelled)
+    return f"WITH {', '.join(parts)} SELECT{' after FROM head' if tells else ''}", tuple(spelled)
 
 
 def _type(column: Any) -> str:

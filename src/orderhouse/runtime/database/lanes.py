@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from orderhouse.kernel.errors import Refusal
 from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable
-from orderhouse.runtime.database.transaction import ConstraintBroken, Transaction, Work
+from orderhouse.runtime.database.sql import Row
+from orderhouse.runtime.database.transaction import ConstraintBroken, Performed, Transaction, Work
 
 R = TypeVar("R")
 
@@ -30,9 +31,9 @@ _WARY_FOR = 64
 
 
 class Perform(Protocol):
-    """Runs a function in one durable transaction; answers its result and whether it told facts."""
+    """Runs a function in one durable transaction; answers its result and what it told."""
 
-    def __call__(self, work: Callable[[Transaction], R], *, briefly: bool) -> Awaitable[tuple[R, bool]]:
+    def __call__(self, work: Callable[[Transaction], R], *, briefly: bool) -> Awaitable[Performed[R]]:
         """Run `work`; `briefly` says that it is a few small things."""
 
 
@@ -59,11 +60,11 @@ class Lane:
         *,
         bound: int,
         refusals: Mapping[str, type[Refusal]],
-        told: Callable[[], None],
+        told: Callable[[Sequence[Row]], None],
     ) -> None:
         """Write through each of `performs`, and hold up to `bound` meanwhile.
 
-        `refusals` say what a broken constraint means; `told` is called after facts were.
+        `refusals` say what a broken constraint means; `told` hears of facts that were, as the log has them.
         """
         self._performs = performs
         self._bound = bound
@@ -177,7 +178,7 @@ class Lane:
                     return [self._refusals[name]()]
                 raise
             if told:
-                self._told()
+                self._told(told)
             return outcomes
         raise AssertionError("unreachable: the last attempt returns or raises")
 

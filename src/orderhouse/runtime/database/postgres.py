@@ -20,10 +20,11 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from orderhouse.kernel.errors import Refusal
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable, StillRunning
 from orderhouse.runtime.database.fused import fused
 from orderhouse.runtime.database.sql import Row, for_postgresql
-from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
+from orderhouse.runtime.database.transaction import ConstraintBroken, Performed, Reading, Transaction
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -140,8 +141,12 @@ class PostgresTransaction(Transaction):
             self._begun = True
 
     def _write(self) -> None:
-        sql, arguments = fused(self._added, self._changed, self._facts)
-        _waited(self._connection.fetch(sql, *arguments))
+        told = facts.rows_of(self._facts, 0)
+        sql, arguments = fused(self._added, self._changed, told)
+        found = _waited(self._connection.fetch(sql, *arguments))
+        if told:
+            after = found[0][0]
+            self.logged = [(after + position, *rest) for position, *rest in told]
 
 
 class PostgresWriter:
@@ -163,8 +168,8 @@ class PostgresWriter:
         )
         self._connection: AsyncConnection | None = None
 
-    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> tuple[R, bool]:  # noqa: ARG002 - never blocks
-        """Run `work` in one durable transaction; return its result and whether it told facts."""
+    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> Performed[R]:  # noqa: ARG002 - never blocks
+        """Run `work` in one durable transaction; return its result and what it told."""
         with _translated():
             connection = await self._connected()
             driver = await _driver_of(connection)
@@ -198,7 +203,7 @@ async def _driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":
     return (await connection.get_raw_connection()).driver_connection
 
 
-def _performed(orm: Connection, driver: "asyncpg.Connection[Any]", work: Callable[[Transaction], R]) -> tuple[R, bool]:
+def _performed(orm: Connection, driver: "asyncpg.Connection[Any]", work: Callable[[Transaction], R]) -> Performed[R]:
     transaction = PostgresTransaction(driver, orm)
     try:
         result = work(transaction)
@@ -208,7 +213,7 @@ def _performed(orm: Connection, driver: "asyncpg.Connection[Any]", work: Callabl
         raise
     finally:
         transaction.close()
-    return result, transaction.tells
+    return result, transaction.logged
 
 
 class PostgresReaders:

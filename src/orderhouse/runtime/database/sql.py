@@ -71,6 +71,8 @@ def for_sqlite(sql: str, values: Mapping[str, object]) -> tuple[str, Mapping[str
 
 def as_id(value: UUID | bytes) -> UUID:
     """Return the id a row holds: SQLite keeps its 16 bytes, PostgreSQL has a type for it."""
+    if type(value) is UUID:
+        return value
     # The driver of PostgreSQL has a class of its own, which JSON does not know.
     return id_of(int.from_bytes(value if isinstance(value, bytes) else value.bytes))
 

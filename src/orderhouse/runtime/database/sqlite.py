@@ -20,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.database.sql import Row, for_sqlite
-from orderhouse.runtime.database.transaction import ConstraintBroken, Reading, Transaction
+from orderhouse.runtime.database.transaction import ConstraintBroken, Performed, Reading, Transaction
 from orderhouse.runtime.database.turnstile import Turnstile
 
 R = TypeVar("R")
@@ -149,7 +149,8 @@ class SqliteTransaction(Transaction):
                 "UPDATE fact_head SET position = position + ? RETURNING position - ?",
                 (len(self._facts), len(self._facts)),
             ).fetchall()[0]
-            self._insert("facts", facts.rows_of(self._facts, after))
+            self.logged = facts.rows_of(self._facts, after)
+            self._insert("facts", self.logged)
 
     def _insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert `rows` in few statements: the driver lets go of the interpreter at each, and may not get it back soon.
@@ -189,8 +190,8 @@ class SqliteWriter:
         # Made before any transaction: the ORM asks the database about itself first, and ends what it finds open.
         self._orm = self._under_orm()
 
-    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> tuple[R, bool]:
-        """Run `work` in one durable transaction; return its result and whether it told facts.
+    async def perform(self, work: Callable[[Transaction], R], *, briefly: bool) -> Performed[R]:
+        """Run `work` in one durable transaction; return its result and what it told.
 
         What is brief is decided and written right here: a thread beside a busy event loop would get the interpreter
         back late after each statement. What waits for the disk or for another process, and what is much, is done in a
@@ -207,7 +208,7 @@ class SqliteWriter:
                 if not much:
                     transaction.finish()
             await run(self._thread, self._kept, transaction, much)
-        return result, transaction.tells
+        return result, transaction.logged
 
     def _begun_at_once(self) -> bool:
         """Begin, unless that has to wait for somebody."""
@@ -233,13 +234,13 @@ class SqliteWriter:
         finally:
             self._connection.execute("PRAGMA busy_timeout = 0")
 
-    def _performed(self, work: Callable[[Transaction], R]) -> tuple[R, bool]:
+    def _performed(self, work: Callable[[Transaction], R]) -> Performed[R]:
         self._begun()
         transaction = SqliteTransaction(self._connection, self._session)
         with self._or_undone(transaction):
             result = work(transaction)
         self._kept(transaction, True)
-        return result, transaction.tells
+        return result, transaction.logged
 
     def _kept(self, transaction: SqliteTransaction, finish: bool) -> None:  # noqa: FBT001 - an executor passes no names
         with self._or_undone(transaction):

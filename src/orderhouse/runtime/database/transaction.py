@@ -21,6 +21,9 @@ R = TypeVar("R")
 Work = Callable[["Transaction", Sequence[A]], Sequence[R | Refusal]]
 """A function over many: one outcome for each thing asked, in order, all in one transaction."""
 
+Performed = tuple[R, Sequence[Row]]
+"""What came of a transaction that is kept, and what it told, as the log has it."""
+
 
 class ConstraintBroken(Exception):
     """The database refused a row; `name` is the constraint's or index's."""
@@ -57,6 +60,8 @@ class Transaction(Reading):
         self._added: dict[Table, list[Row]] = {}
         self._changed: dict[tuple[Table, tuple[str, ...]], list[Row]] = {}
         self._facts: list[NewFact] = []
+        self.logged: Sequence[Row] = ()
+        """What it told, as the log has it, once all of it is written."""
 
     @property
     @abstractmethod
@@ -94,8 +99,3 @@ class Transaction(Reading):
     def size(self) -> int:
         """How many rows are kept back."""
         return sum(map(len, chain(self._added.values(), self._changed.values()))) + len(self._facts)
-
-    @property
-    def tells(self) -> bool:
-        """Whether anything was told."""
-        return bool(self._facts)
