@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Integer, Text, text
+from sqlalchemy import BigInteger, Index, Integer, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from orderhouse.customers.contract import CustomerCard
@@ -19,7 +19,7 @@ from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.email import email_key
 from orderhouse.kernel.principal import Principal
 from orderhouse.kernel.text import name_key
-from orderhouse.runtime.database.tables import Id, tables_of
+from orderhouse.runtime.database.tables import Id, partial_index, tables_of
 
 API = "api"
 """Where customers come from that no source's file brought."""
@@ -47,22 +47,9 @@ class Customer(_Mapped):
     __tablename__ = "customers"
     __table_args__ = (
         # One e-mail address is one customer's, however it is written; those who have none are not in the index.
-        Index(
-            "customers_email",
-            "email_key",
-            unique=True,
-            sqlite_where=text("email_key IS NOT NULL"),
-            postgresql_where=text("email_key IS NOT NULL"),
-        ),
+        partial_index("customers_email", "email_key", unique=True, where="email_key IS NOT NULL"),
         # A source brings a customer once. The id comes first, so that it is found without knowing the source.
-        Index(
-            "customers_external_id",
-            "external_id",
-            "source",
-            unique=True,
-            sqlite_where=text("external_id IS NOT NULL"),
-            postgresql_where=text("external_id IS NOT NULL"),
-        ),
+        partial_index("customers_external_id", "external_id", "source", unique=True, where="external_id IS NOT NULL"),
         # Lists go by the time of adding, which is the primary key's order, or by name; of all, or of those (in)active.
         Index("customers_name", "name_key", "id"),
         Index("customers_active", "active", "id"),

@@ -19,7 +19,6 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    text,
 )
 
 from orderhouse.kernel import ids, money
@@ -28,7 +27,7 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.orders.contract import Kind, Status
 from orderhouse.orders.errors import AmountTooLarge, MoveNotAllowed
 from orderhouse.orders.schemas import ImportedLine, ImportOrder, PlaceOrder, WantedLine
-from orderhouse.runtime.database.tables import Id, tables_of
+from orderhouse.runtime.database.tables import Id, partial_index, tables_of
 
 MOVES: dict[Status, tuple[Status, ...]] = {
     "placed": ("confirmed", "on_hold", "cancelled"),
@@ -217,31 +216,12 @@ orders = Table(
     Index("orders_owner", "owner_id", "placed_at", "id"),
     Index("orders_country", "country", "placed_at", "id"),
     # Nearly everything is a sale: the few others have an index that a sale costs nothing.
-    Index(
-        "orders_kind",
-        "kind",
-        "placed_at",
-        "id",
-        sqlite_where=text("kind <> 'sale'"),
-        postgresql_where=text("kind <> 'sale'"),
-    ),
+    partial_index("orders_kind", "kind", "placed_at", "id", where="kind <> 'sale'"),
     # What a clerk placed and somebody else is answerable for now: the clerk still sees it.
-    Index(
-        "orders_handed_over",
-        "placed_by",
-        "placed_at",
-        "id",
-        sqlite_where=text("placed_by <> owner_id"),
-        postgresql_where=text("placed_by <> owner_id"),
-    ),
+    partial_index("orders_handed_over", "placed_by", "placed_at", "id", where="placed_by <> owner_id"),
     # A source's document is there once: (source, reference) cannot appear twice.
-    Index(
-        "orders_reference",
-        "source",
-        "external_reference",
-        unique=True,
-        sqlite_where=text("external_reference IS NOT NULL"),
-        postgresql_where=text("external_reference IS NOT NULL"),
+    partial_index(
+        "orders_reference", "source", "external_reference", unique=True, where="external_reference IS NOT NULL"
     ),
 )
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text
 
 from orderhouse.jobs import contract
 from orderhouse.jobs.contract import State
@@ -23,14 +23,14 @@ from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.sql import Row, as_id
-from orderhouse.runtime.database.tables import Id, Json, tables_of
+from orderhouse.runtime.database.tables import Id, Json, partial_index, tables_of
 from orderhouse.runtime.queue import Queue
 
 tables = tables_of("jobs")
 
-_ACTIVE = text("unique_key IS NOT NULL AND state IN ('pending', 'running')")
-_WAITING = text("concurrency_key IS NOT NULL AND state = 'pending'")
-_ENDED = text("ended_at IS NOT NULL")
+_ACTIVE = "unique_key IS NOT NULL AND state IN ('pending', 'running')"
+_WAITING = "concurrency_key IS NOT NULL AND state = 'pending'"
+_ENDED = "ended_at IS NOT NULL"
 
 JOBS = Table(
     "jobs",
@@ -66,11 +66,11 @@ JOBS = Table(
     Index("jobs_kind", "kind", "id"),
     Index("jobs_owner", "owner", "id"),
     # What ended long ago is removed from the oldest on.
-    Index("jobs_ended", "ended_at", sqlite_where=_ENDED, postgresql_where=_ENDED),
+    partial_index("jobs_ended", "ended_at", where=_ENDED),
     # What waits for its concurrency key.
-    Index("jobs_waiting", "concurrency_key", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    partial_index("jobs_waiting", "concurrency_key", "id", where=_WAITING),
     # While one with a unique key waits or runs, there is no other.
-    Index("jobs_unique", "kind", "unique_key", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+    partial_index("jobs_unique", "kind", "unique_key", unique=True, where=_ACTIVE),
 )
 
 COLUMNS = tuple(column.name for column in JOBS.columns)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 from cronsim import CronSim, CronSimError
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text
 
 from orderhouse.jobs import contract
 from orderhouse.jobs.errors import CronInvalid, ScheduleZoneUnknown
@@ -19,9 +19,9 @@ from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal
 from orderhouse.kernel.zones import local, zone_names
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
-from orderhouse.runtime.database.tables import Id, Json
+from orderhouse.runtime.database.tables import Id, Json, partial_index
 
-_ENABLED = text("enabled")
+_ENABLED = "enabled"
 
 SCHEDULES = Table(
     "schedules",
@@ -45,7 +45,7 @@ SCHEDULES = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index("schedules_name", "name", unique=True),
     # What is to be asked for next.
-    Index("schedules_next", "next_at", sqlite_where=_ENABLED, postgresql_where=_ENABLED),
+    partial_index("schedules_next", "next_at", where=_ENABLED),
 )
 
 SCHEDULE_COLUMNS = tuple(column.name for column in SCHEDULES.columns)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
@@ -46,6 +47,12 @@ class Id(TypeDecorator[UUID]):
 # A rowid of SQLite must be declared INTEGER, or it is another column beside it.
 Position = BigInteger().with_variant(Integer(), "sqlite")
 Json = JSONB().with_variant(Text(), "sqlite")
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """Return an index of those rows only that hold `where`, which is SQL both databases know."""
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 def tables_of(context: str) -> MetaData:

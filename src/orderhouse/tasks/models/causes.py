@@ -3,10 +3,10 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, Table, Text
 
 from orderhouse.kernel.clock import Instant
-from orderhouse.runtime.database.tables import Id
+from orderhouse.runtime.database.tables import Id, partial_index
 from orderhouse.tasks.models.tables import tables
 
 
@@ -38,11 +38,6 @@ task_causes = Table(
     Column("task_id", Id),
     Column("ended", Text),
     # What there is something to do about, the earliest first; most causes have their task, and are left alone.
-    Index(
-        "task_causes_next",
-        "next_at",
-        sqlite_where=text("next_at IS NOT NULL"),
-        postgresql_where=text("next_at IS NOT NULL"),
-    ),
+    partial_index("task_causes_next", "next_at", where="next_at IS NOT NULL"),
     sqlite_with_rowid=False,
 )

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
 from orderhouse.kernel.clock import Instant
-from orderhouse.runtime.database.tables import Id
+from orderhouse.runtime.database.tables import Id, partial_index
 from orderhouse.tasks.models.tables import tables
 
 
@@ -55,18 +55,7 @@ order_marks = Table(
     Column("placed_at", BigInteger),
     Column("told_at", BigInteger),
     # A rule that was changed asks which orders are on hold, or which credits there were since.
-    Index(
-        "order_marks_held",
-        "held_since",
-        sqlite_where=text("held_since IS NOT NULL"),
-        postgresql_where=text("held_since IS NOT NULL"),
-    ),
-    Index(
-        "order_marks_credit",
-        "currency",
-        "told_at",
-        sqlite_where=text("credit IS NOT NULL"),
-        postgresql_where=text("credit IS NOT NULL"),
-    ),
+    partial_index("order_marks_held", "held_since", where="held_since IS NOT NULL"),
+    partial_index("order_marks_credit", "currency", "told_at", where="credit IS NOT NULL"),
     sqlite_with_rowid=False,
 )

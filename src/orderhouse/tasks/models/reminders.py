@@ -3,11 +3,11 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, text
+from sqlalchemy import BigInteger, ForeignKey, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orderhouse.kernel.clock import Instant
-from orderhouse.runtime.database.tables import Id
+from orderhouse.runtime.database.tables import Id, partial_index
 from orderhouse.tasks.models.tables import Kept
 
 
@@ -17,12 +17,7 @@ class TaskReminder(Kept):
     __tablename__ = "task_reminders"
     __table_args__ = (
         # What is to be told next, the earliest first; most reminders have been told.
-        Index(
-            "task_reminders_next",
-            "next_at",
-            sqlite_where=text("next_at IS NOT NULL"),
-            postgresql_where=text("next_at IS NOT NULL"),
-        ),
+        partial_index("task_reminders_next", "next_at", where="next_at IS NOT NULL"),
         {"sqlite_with_rowid": False},
     )
 

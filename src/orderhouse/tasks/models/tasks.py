@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from orderhouse.kernel import ids
 from orderhouse.kernel.clock import Instant
-from orderhouse.runtime.database.tables import Id
+from orderhouse.runtime.database.tables import Id, partial_index
 from orderhouse.tasks.contract import TaskPriority, TaskStatus
 from orderhouse.tasks.errors import StatusNotAllowed
 from orderhouse.tasks.models.due import HOUR, end_of
@@ -75,27 +75,9 @@ class Task(Kept):
         # What somebody has to do, in every order: nobody has so much that sorting it would be felt.
         Index("tasks_assigned_to", "assigned_to", "open", "due_at", "id"),
         # What an order, a customer or a rule has led to; most tasks are of none.
-        Index(
-            "tasks_order",
-            "order_id",
-            "id",
-            sqlite_where=text("order_id IS NOT NULL"),
-            postgresql_where=text("order_id IS NOT NULL"),
-        ),
-        Index(
-            "tasks_rule",
-            "rule_id",
-            "id",
-            sqlite_where=text("rule_id IS NOT NULL"),
-            postgresql_where=text("rule_id IS NOT NULL"),
-        ),
-        Index(
-            "tasks_customer",
-            "customer_id",
-            "id",
-            sqlite_where=text("customer_id IS NOT NULL"),
-            postgresql_where=text("customer_id IS NOT NULL"),
-        ),
+        partial_index("tasks_order", "order_id", "id", where="order_id IS NOT NULL"),
+        partial_index("tasks_rule", "rule_id", "id", where="rule_id IS NOT NULL"),
+        partial_index("tasks_customer", "customer_id", "id", where="customer_id IS NOT NULL"),
     )
 
     id: Mapped[UUID] = mapped_column(Id, primary_key=True)
