@@ -98,7 +98,7 @@ async def test_what_is_heard_of_a_fact_is_what_its_log_holds(place: Place) -> No
         for some in (["tea"], ["milk", "rice"]):
             await make(database, *some)
         await database.write_many(Things().make, [Asked(f"thing {n}", ME, 1, Origin("me")) for n in range(300)])
-        heard = database.recent.behind(0, 1000)
+        heard = database.recent().behind(0, 1000)
         assert [fact.position for fact in heard] == [1, 2, 3], "so many in one go are read"
         assert await source.read(0, 1000) == await database.read(logged.read, 0, 1000)
         assert [type(fact.id) for fact in heard] == [UUID] * 3

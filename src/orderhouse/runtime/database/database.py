@@ -36,8 +36,7 @@ class Database(ABC):
         self.name = context
         self.running: dict[bytes, asyncio.Future[Any]] = {}
         """The keys of the requests that are being done right now, in this process."""
-        self.recent = Recent()
-        """The latest facts of its log, as far as this process knows them."""
+        self._recent: Recent | None = None
         self._listeners: list[asyncio.Event] = []
 
     async def write(self, work: Work[A, R], asked: A) -> R:
@@ -69,6 +68,12 @@ class Database(ABC):
     async def close(self) -> None:
         """Write what still waits, and let go of everything."""
 
+    def recent(self) -> Recent:
+        """Return the latest facts of its log as this process knows them: the same for all, and kept from now on."""
+        if self._recent is None:
+            self._recent = Recent()
+        return self._recent
+
     def bell(self) -> asyncio.Event:
         """Return an event that is set whenever facts were told here; whoever waits for it clears it before a look.
 
@@ -84,8 +89,8 @@ class Database(ABC):
 
     def _hear(self, told: Sequence[Row]) -> None:
         """Let who follows here know what was told: the facts themselves, unless they are many."""
-        if self._listeners and len(told) <= _FEW:
-            self.recent.add(facts.facts_of(told))
+        if self._recent is not None and len(told) <= _FEW:
+            self._recent.add(facts.facts_of(told))
         self._ring()
 
     def _ring(self) -> None:

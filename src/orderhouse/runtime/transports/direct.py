@@ -20,13 +20,13 @@ class DirectSource:
         """Read the log of `database`; all who follow it here read a fact once among them, or never if it is ours."""
         self.name = database.name
         self._database = database
+        self._recent = database.recent()
         self._bell = database.bell()
 
     async def read(self, after: int, limit: int) -> Sequence[Fact]:
         """Return up to `limit` facts behind position `after`, in order."""
         self._bell.clear()
-        recent = self._database.recent
-        found = recent.behind(after, limit)
+        found = self._recent.behind(after, limit)
         more = len(found) < limit and await self._database.read(_more, found[-1].position if found else after)
         while more:
             # Some at a time, right here: a thread that decoded all of them would take the interpreter from the event
@@ -34,7 +34,7 @@ class DirectSource:
             some = min(_SOME, limit - len(found))
             read = await self._database.read(facts.read, found[-1].position if found else after, some)
             if read:
-                recent.add(read)
+                self._recent.add(read)
                 found += read
                 await asyncio.sleep(0)
             more = len(read) == some and len(found) < limit
