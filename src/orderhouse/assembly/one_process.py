@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from orderhouse.analytics.wiring import Analytics
-from orderhouse.assembly import signing_in
+from orderhouse.assembly import huge_pages, signing_in
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.facts import REGISTRY, asyncapi
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
@@ -127,6 +127,7 @@ def _lifespan(
         tasks.append(asyncio.create_task(follow(verifier.revocations, auth.revoked), name="revocations"))
         tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
         tasks.append(asyncio.create_task(recorder.run(), name="refusals"))
+        tasks.append(asyncio.create_task(huge_pages.keep_asking(), name="huge pages"))
         settle_down()
         try:
             yield

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, FastAPI
 
-from orderhouse.assembly import signing_in
+from orderhouse.assembly import huge_pages, signing_in
 from orderhouse.assembly.front_door import behind, forget, limits_of, usable, verifier_of
 from orderhouse.assembly.places import SCHEMAS, place_of
 from orderhouse.assembly.process import settle_down
@@ -127,6 +127,7 @@ def app(name: str, settings: Settings) -> Front:
             running.append(asyncio.create_task(recorder.run(), name="refusals"))
         if service.beside is not None:
             running.append(asyncio.create_task(service.beside(), name=name))
+        running.append(asyncio.create_task(huge_pages.keep_asking(), name="huge pages"))
         settle_down()
         try:
             yield
