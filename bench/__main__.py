@@ -12,13 +12,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import analytics, frameworks, importing, jobs, orm, overload, placing, reads, report, soak, verifying, waking
+from bench import (
+    analytics,
+    frameworks,
+    importing,
+    jobs,
+    orm,
+    overload,
+    pages,
+    placing,
+    reads,
+    report,
+    soak,
+    verifying,
+    waking,
+)
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performance.md"
 
 MEASURES: dict[str, Callable[[], dict[str, object]]] = {
     "placing": placing.measure,
+    "pages": pages.measure,
     "reads": reads.measure,
     "verifying": verifying.measure,
     "frameworks": frameworks.measure,

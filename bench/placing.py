@@ -155,7 +155,7 @@ class Load:
 
     def __init__(self, product: Product) -> None:
         """Make customers, and learn their ids."""
-        self._product = product
+        self.product = product
         self._token = product.token()
         self._placed = 0
         self._customers = [
@@ -192,7 +192,7 @@ class Load:
         ]
         script = str(Path(__file__).with_name("load.lua"))
         done = subprocess.run(
-            [*command, "-s", script, self._product.url, "--", "look" if look else "", self._token, *self._customers],
+            [*command, "-s", script, self.product.url, "--", "look" if look else "", self._token, *self._customers],
             check=True,
             capture_output=True,
             text=True,
@@ -204,7 +204,7 @@ class Load:
         """Count what is there: at least every order that was acknowledged."""
         path = "/v1/analytics/sales?by=status&from=2020-01-01&to=2029-12-31&currency=EUR"
         for _ in range(200):
-            there = call(self._product.url, "GET", path, self._token)["totals"]["orders"]
+            there = call(self.product.url, "GET", path, self._token)["totals"]["orders"]
             if there >= self._placed:
                 return
         raise SystemExit(f"{self._placed} orders were acknowledged, {there} are there")

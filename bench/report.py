@@ -27,6 +27,7 @@ def page(results: dict[str, Any]) -> str:
     parts = [_HEAD]
     chapters = {
         "placing": _placing,
+        "pages": _pages,
         "reads": _reads,
         "verifying": _verifying,
         "frameworks": _frameworks,
@@ -68,6 +69,30 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
             f"\nOf the limit ({_NAMES[ratio['of']].removeprefix('limit: ')}): **{ratio['median']:.2f}**, "
             f"round by round {', '.join(f'{one:.2f}' for one in ratio['rounds'])}.\n"
         )
+
+
+def _pages(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Memory in huge pages\n\n`python -m bench pages`, {told['at']}, {told['machine']}.\n"
+    yield (
+        "Placing orders from 32 connections, by two servers that differ in `ORDERHOUSE_HUGE_PAGES` alone, in turns. "
+        f"The kernel gives them so: `{told['kernel']}`.\n"
+    )
+    yield "| | orders/s: median (min–max) | p99 ms | server CPU, µs an order | resident MiB | of its cost, by rounds |"
+    yield "|---|---|---|---|---|---|"
+    for database in ("sqlite", "postgresql"):
+        found = told[database]
+        ratio = found["ratio"]
+        for name, rounds in found["rounds"].items():
+            speeds = [one["per_s"] for one in rounds]
+            p99, cpu, mib = (statistics.median(one[key] for one in rounds) for key in ("p99_ms", "cpu_us", "mib"))
+            with_them = name == "true"
+            of_it = f"**{ratio['median']:.2f}** ({', '.join(map(str, ratio['rounds']))})" if with_them else ""
+            yield (
+                f"| {database}, {'**huge pages**' if with_them else 'small pages'} "
+                f"| {statistics.median(speeds):,.0f} ({min(speeds):,.0f}–{max(speeds):,.0f}) "
+                f"| {p99:.1f} | {cpu:.0f} | {mib:.0f} | {of_it} |"
+            )
+    yield ""
 
 
 def _reads(told: dict[str, Any]) -> Iterator[str]:

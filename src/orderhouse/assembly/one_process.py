@@ -127,7 +127,8 @@ def _lifespan(
         tasks.append(asyncio.create_task(follow(verifier.revocations, auth.revoked), name="revocations"))
         tasks.append(asyncio.create_task(follow_keys(verifier), name="keys"))
         tasks.append(asyncio.create_task(recorder.run(), name="refusals"))
-        tasks.append(asyncio.create_task(huge_pages.keep_asking(), name="huge pages"))
+        if settings.huge_pages:
+            tasks.append(asyncio.create_task(huge_pages.keep_asking(), name="huge pages"))
         settle_down()
         try:
             yield

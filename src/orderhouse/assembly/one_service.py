@@ -127,7 +127,8 @@ def app(name: str, settings: Settings) -> Front:
             running.append(asyncio.create_task(recorder.run(), name="refusals"))
         if service.beside is not None:
             running.append(asyncio.create_task(service.beside(), name=name))
-        running.append(asyncio.create_task(huge_pages.keep_asking(), name="huge pages"))
+        if settings.huge_pages:
+            running.append(asyncio.create_task(huge_pages.keep_asking(), name="huge pages"))
         settle_down()
         try:
             yield

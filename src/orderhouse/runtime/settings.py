@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     )
     analytics_memory_mb: int = Field(96, ge=32, le=65_536, description="How much memory analytics may use, in MB.")
     analytics_threads: int = Field(2, ge=1, le=64, description="How many threads an analytics query may use.")
+    huge_pages: bool = Field(True, description="Ask Linux for memory in pages of 2 MB: quicker, and some MB more.")
 
     @field_validator("time_zone")
     @classmethod

@@ -1,0 +1,73 @@
+"""What an order costs a server whose memory is in huge pages, and one whose memory is not.
+
+Two servers of the product, which differ by `ORDERHOUSE_HUGE_PAGES` alone, take turns.
+"""
+
+import os
+import shutil
+import statistics
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench import servers
+from bench.placing import Load, database_of_its_own
+from orderhouse.assembly import huge_pages
+
+ROUNDS = int(os.environ.get("ORDERHOUSE_BENCH_ROUNDS", "5"))
+SECONDS = int(os.environ.get("ORDERHOUSE_BENCH_SECONDS", "8"))
+CONNECTIONS = 32
+ASKED_S = 85
+"""When the last of a server's memory has been asked for."""
+
+
+def measure() -> dict[str, object]:
+    """Return orders a second, processor time an order and memory, without and with huge pages, on both databases."""
+    if not shutil.which("wrk"):
+        raise SystemExit("pages are measured under wrk, which is not here: install it (Debian: wrk)")
+    said = huge_pages.ENABLED.read_text().strip() if huge_pages.ENABLED.exists() else "none"
+    with servers.postgres() as url:
+        return {"kernel": said, "sqlite": _measured(""), "postgresql": _measured(url)}
+
+
+def _measured(url: str) -> dict[str, Any]:
+    with ExitStack() as running:
+        folder = Path(running.enter_context(servers.folder()))
+        loads: dict[str, Load] = {}
+        for wanted in ("false", "true"):
+            own = database_of_its_own(url) if url else ""
+            loads[wanted] = Load(
+                running.enter_context(servers.product(folder / wanted, own, ORDERHOUSE_HUGE_PAGES=wanted))
+            )
+        began = time.monotonic()
+        while time.monotonic() - began < ASKED_S:
+            for load in loads.values():
+                load.run(CONNECTIONS, SECONDS)
+        rounds: dict[str, list[dict[str, float]]] = {wanted: [] for wanted in loads}
+        for _ in range(ROUNDS):
+            for wanted, load in loads.items():
+                rounds[wanted].append(_round(load))
+        for load in loads.values():
+            load.check()
+    costs = [fine["cpu_us"] / small["cpu_us"] for small, fine in zip(rounds["false"], rounds["true"], strict=True)]
+    return {
+        "rounds": rounds,
+        "ratio": {"rounds": [round(c, 2) for c in costs], "median": round(statistics.median(costs), 2)},
+    }
+
+
+def _round(load: Load) -> dict[str, float]:
+    server = psutil.Process(load.product.process.pid)
+    before = server.cpu_times()
+    figure = load.run(CONNECTIONS, SECONDS)
+    after = server.cpu_times()
+    used = after.user + after.system - before.user - before.system
+    return {
+        "per_s": figure.per_s,
+        "p99_ms": figure.p99_ms,
+        "cpu_us": round(used / (figure.per_s * SECONDS) * 1e6, 1),
+        "mib": load.product.memory() >> 20,
+    }
