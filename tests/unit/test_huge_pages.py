@@ -65,3 +65,8 @@ def test_nothing_is_asked_where_an_administrator_said_never(
     if said:
         huge_pages.ENABLED.write_text(said)
     assert huge_pages.ask() == 0
+
+
+def test_nothing_is_asked_where_a_sandbox_hides_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huge_pages, "SMAPS", tmp_path / "smaps")
+    assert huge_pages.ask() == 0
