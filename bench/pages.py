@@ -3,7 +3,6 @@
 Two servers of the product, which differ by `ORDERHOUSE_HUGE_PAGES` alone, take turns.
 """
 
-import os
 import shutil
 import statistics
 import time
@@ -14,13 +13,11 @@ from typing import Any
 import psutil
 
 from bench import servers
-from bench.placing import Load, database_of_its_own
+from bench.placing import ROUNDS, SECONDS, Load, database_of_its_own
 from orderhouse.assembly import huge_pages
 
-ROUNDS = int(os.environ.get("ORDERHOUSE_BENCH_ROUNDS", "5"))
-SECONDS = int(os.environ.get("ORDERHOUSE_BENCH_SECONDS", "8"))
 CONNECTIONS = 32
-ASKED_S = 85
+ASKED_S = sum(huge_pages.PAUSES_S) + 4
 """When the last of a server's memory has been asked for."""
 
 

@@ -9,7 +9,6 @@ from orderhouse.jobs.wiring import Jobs
 from orderhouse.orders.wiring import Orders
 from orderhouse.runtime.database.database import Database
 from orderhouse.runtime.settings import Settings
-from orderhouse.runtime.transports.direct import DirectSource
 from orderhouse.tasks.wiring import Tasks
 from orderhouse.users.wiring import Users
 
@@ -37,10 +36,6 @@ class Contexts:
             Tasks.opened(place_of("tasks", settings), time_zone=settings.time_zone, bound=settings.write_queue),
             opened_auth(place_of("auth", settings), bound=settings.write_queue),
         )
-
-    def source(self, database: Database) -> DirectSource:
-        """Return the log of one of them to follow."""
-        return DirectSource(database)
 
     @property
     def databases(self) -> tuple[Database, ...]:

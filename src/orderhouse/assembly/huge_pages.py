@@ -16,7 +16,7 @@ ENABLED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 SMAPS = Path("/proc/self/smaps")
 """What memory this process has, and how much of it is in use."""
 
-_PAUSES_S = (1, 5, 15, 60)
+PAUSES_S = (1, 5, 15, 60)
 """When to ask again: what comes later than that is little, and may stay in small pages."""
 
 # What <sys/mman.h> calls MADV_HUGEPAGE and MADV_COLLAPSE: from now on, and at once. Kernels before 6.1 know the first.
@@ -25,7 +25,7 @@ _FROM_NOW_ON, _AT_ONCE = 14, 25
 
 async def keep_asking() -> None:
     """Ask now and then, in the first minutes, for what the process has come to use."""
-    for pause_s in _PAUSES_S:
+    for pause_s in PAUSES_S:
         await asyncio.sleep(pause_s)
         await asyncio.to_thread(ask)
 

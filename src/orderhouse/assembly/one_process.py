@@ -24,6 +24,7 @@ from orderhouse.runtime.revocations import follow
 from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.subscribers import Subscriber
 from orderhouse.runtime.tokens import Verifier, follow_keys
+from orderhouse.runtime.transports.direct import DirectSource
 from orderhouse.runtime.web import dead_letters, docs_page, documents, health, metrics
 from orderhouse.runtime.web import facts as web_facts
 from orderhouse.runtime.web import readers as web_readers
@@ -43,7 +44,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
     contexts = Contexts.opened(settings)
     analytics = Analytics.opened(
         settings.data_dir.resolve() / "analytics.duckdb",
-        contexts.source(contexts.orders.database),
+        DirectSource(contexts.orders.database),
         time_zone=settings.time_zone,
         memory_mb=settings.analytics_memory_mb,
         threads=settings.analytics_threads,

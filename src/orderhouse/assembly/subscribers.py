@@ -8,6 +8,7 @@ from orderhouse.auth.wiring import users_reader
 from orderhouse.runtime.dead_letters import DeadLetters
 from orderhouse.runtime.readers import Follower
 from orderhouse.runtime.subscribers import ReaderUnknown, Subscriber
+from orderhouse.runtime.transports.direct import DirectSource
 from orderhouse.tasks.contract import DeadLetter
 from orderhouse.tasks.wiring import REST_S as TASKS_REST_S
 
@@ -21,7 +22,7 @@ def kept_in_databases(contexts: Contexts) -> list[Subscriber]:
         (contexts.orders.database, contexts.tasks.order_reader(), TASKS_REST_S),
     ]
     return [
-        Subscriber(log, REGISTRY.of(log.name), sink, Follower(contexts.source(log), sink, rest_s=rest_s))
+        Subscriber(log, REGISTRY.of(log.name), sink, Follower(DirectSource(log), sink, rest_s=rest_s))
         for log, sink, rest_s in followed
     ]
 

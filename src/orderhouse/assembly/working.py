@@ -11,6 +11,7 @@ from orderhouse.assembly.data_folder import made
 from orderhouse.assembly.neighbours import OwnSales, of_worker
 from orderhouse.assembly.process import settle_down
 from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.transports.direct import DirectSource
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,7 @@ async def work(contexts: Contexts, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     folder = made(settings.data_dir).resolve()
     threads = max(1, settings.job_threads)
-    sales = OwnSales(folder, contexts.source(contexts.orders.database), contexts.customers.directory, settings)
+    sales = OwnSales(folder, DirectSource(contexts.orders.database), contexts.customers.directory, settings)
     worker = contexts.jobs.worker(
         folder / "jobs",
         of_worker(contexts, sales),
