@@ -7,6 +7,7 @@ another version is made anew from the facts.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -31,6 +32,9 @@ _VERSION = 2
 
 KEYS = {"customer": "customer", "user": "owner", "country": "country", "status": "status"}
 """Cuts and the column each goes by."""
+
+_KINDS = ("sale", "credit", "adjustment")
+"""Kinds of documents, in the order their figures have in a Cell."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -68,7 +72,8 @@ class Projection:
         self._connection = self._opened()
         self._position = int(self._rows("SELECT position FROM progress")[0][0])
         self._words = Words()
-        # The words that figures are told by are in every file from its first moment, and no code ever changes.
+        # No code ever changes, and the words that figures are told by are in every file from its first moment.
+        self._codes: dict[tuple[str, str], int] = {}
         self._kinds = dict(self._rows("SELECT word, code FROM kind_words"))
         self._cancelled = self._code("status", "cancelled")
 
@@ -190,10 +195,24 @@ class Projection:
         ]
         if not passes:  # A day that a zone left out when it went over the date line.
             return []
-        return self._rows(
-            f"SELECT {zero} + day, {self._figures()} FROM ({' UNION ALL '.join(passes)}) GROUP BY day ORDER BY day",
-            **self._counted(currency),
-        )
+        # A day that the clock was changed on is in two of them. To have the few sums added up where they are would take
+        # longer to plan than to do here.
+        counts, amounts = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+        for day, kind, n, amount in self._rows(" UNION ALL ".join(passes), **self._counted(currency)):
+            counts[day, kind] += n
+            amounts[day, kind] += amount
+        sale, credit, adjustment = (self._kinds[kind] for kind in _KINDS)
+        return [
+            (
+                zero + day,
+                counts[day, sale],
+                counts[day, credit],
+                amounts[day, sale],
+                amounts[day, credit],
+                amounts[day, adjustment],
+            )
+            for day in sorted({day for day, _ in counts})
+        ]
 
     def by_key(self, cut: str, days: LocalDays, currency: str, limit: int) -> tuple[list[Cell], Cell, Cell]:
         """Return the cells of falling net up to `limit`, the cell of what has no key, and the sum of all."""
@@ -235,7 +254,7 @@ class Projection:
 
     def _figures(self) -> str:
         """Return the figures of a Cell from such sums."""
-        sale, credit, adjustment = (f"kind = {self._kinds[kind]}" for kind in ("sale", "credit", "adjustment"))
+        sale, credit, adjustment = (f"kind = {self._kinds[kind]}" for kind in _KINDS)
         return ", ".join(
             f"coalesce(sum({what}) FILTER ({kind}), 0) AS {name}"
             for what, kind, name in (
@@ -251,8 +270,12 @@ class Projection:
         return {"currency": self._code("currency", currency), "cancelled": self._cancelled}
 
     def _code(self, column: str, word: str) -> int | None:
-        found = self._rows(f"SELECT code FROM {column}_words WHERE word = $word", word=word)
-        return int(found[0][0]) if found else None
+        if (column, word) not in self._codes:
+            found = self._rows(f"SELECT code FROM {column}_words WHERE word = $word", word=word)
+            if not found:
+                return None
+            self._codes[column, word] = int(found[0][0])
+        return self._codes[column, word]
 
     def _rows(self, sql: str, **values: object) -> list[Any]:
         cursor = self._connection.cursor()

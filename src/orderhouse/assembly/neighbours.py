@@ -13,6 +13,7 @@ from orderhouse.analytics.service import customers_of, with_customers
 from orderhouse.analytics.wiring import Analytics
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.assembly.importing import SOURCES, SourceUnknown
+from orderhouse.assembly.pace import Pace
 from orderhouse.customers.contract import CustomerDirectory
 from orderhouse.jobs.kind import fitting
 from orderhouse.jobs.neighbours import Cut, Neighbours, Told
@@ -80,6 +81,7 @@ class OwnSales:
         self._directory = directory
         self._settings = settings
         self._turn = asyncio.Lock()
+        self._pace = Pace(settings.worker_rest)
         self._analytics: Analytics | None = None
         self._lock = -1
 
@@ -91,7 +93,8 @@ class OwnSales:
             # Every time is a commit of the file, on the disk that orders wait for: who waited here has it done already.
             if self._analytics.follower.fresh_as_of < placed_by:
                 await self._analytics.follower.catch_up()
-        return await _figures(self._analytics, cut, self._analytics.follower.fresh_as_of, self._directory)
+        async with self._pace.turn():
+            return await _figures(self._analytics, cut, self._analytics.follower.fresh_as_of, self._directory)
 
     async def rebuild(self, told: Told) -> int:  # noqa: ARG002 - it is done elsewhere
         """Refuse: these figures are nobody's but this worker's."""
@@ -112,7 +115,7 @@ class OwnSales:
             self._source,
             time_zone=self._settings.time_zone,
             memory_mb=self._settings.analytics_memory_mb,
-            threads=1,  # Others wait for the processor, and nobody waits for a report.
+            threads=1,
         )
 
     async def close(self) -> None:
