@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         20, ge=1, le=3600, description="How long a job stays unseen whose worker was lost; a live one holds on."
     )
     worker_rest: float = Field(
-        7, ge=0, le=100, description="How many times as long as a report's sum took a worker rests; 0 is never."
+        9, ge=0, le=100, description="How many times as long as a report's sum took a worker rests; 0 is never."
     )
     keep_answers_hours: int = Field(
         24, ge=24, le=8760, description="How long a retry hears the stored answer; a day at least."
