@@ -93,6 +93,57 @@ async def test_where_nothing_can_be_heard_facts_are_seen_at_the_next_look(
         await make(elsewhere, "tea")
         await grown(database, "tea")
         assert listening(place) == []
+        assert database.patience_s(0.05) == 0.05
+
+
+async def waited(database: Database) -> None:
+    """Be told of other processes' facts from now on."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await database.bell().wait()
+
+
+async def patient(database: Database, seconds: float) -> None:
+    """Wait until whoever waits here would wait so long before a look."""
+    async with asyncio.timeout(10):
+        while database.patience_s(0.05) != seconds:
+            await asyncio.sleep(0.005)
+
+
+async def test_who_hears_others_looks_once_a_second_and_as_often_as_ever_when_it_does_not_any_more(
+    place: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(place) as database:
+        assert database.patience_s(0.05) == 0.05
+        await waited(database)
+        await patient(database, 1.0)
+        assert database.patience_s(NEVER_S) == NEVER_S
+
+        async def refused(_wakes: PostgresWakes) -> None:
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(PostgresWakes, "_connected", refused)
+        with psycopg.connect(place.url, autocommit=True) as killer:
+            for pid in listening(place):
+                killer.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        await patient(database, 0.05)
+        monkeypatch.undo()
+        await patient(database, 1.0)
+
+
+async def test_a_connection_on_which_nothing_comes_back_is_not_taken_for_one_that_hears(
+    place: PostgresPlace, heard: "asyncio.Queue[float]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler that gives connections away between transactions takes a LISTEN, and passes nothing on."""
+    monkeypatch.setattr(asyncpg.Connection, "add_listener", _listens_to_nothing)
+    async with opened(place) as database:
+        await waited(database)
+        async with asyncio.timeout(10):
+            await heard.get()
+        assert database.patience_s(0.05) == 0.05
+
+
+async def _listens_to_nothing(_connection: Any, _channel: str, _callback: Any) -> None: ...
 
 
 async def test_who_waits_for_nothing_and_tells_nothing_has_no_connection_for_it(place: PostgresPlace) -> None:
@@ -100,9 +151,7 @@ async def test_who_waits_for_nothing_and_tells_nothing_has_no_connection_for_it(
         database.bell()
         await sizes(database)
         assert listening(place) == []
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await database.bell().wait()
+        await waited(database)
         async with asyncio.timeout(10):
             while not listening(place):
                 await asyncio.sleep(0.01)

@@ -58,7 +58,7 @@ class Worker:
     """Does jobs for as long as it runs."""
 
     POLL_S = 0.1
-    """How long what another process put may lie unseen, where it does not wake this one."""
+    """How long what another process put may lie unseen, where it is not heard."""
     BEAT_S = 0.5
     """How often running jobs are looked after: progress kept, leases held, what was cancelled stopped."""
     LOOK_S = 1.0
@@ -120,7 +120,7 @@ class Worker:
                     self._start(one)
                 if claimed:
                     return
-        wait_s = self.POLL_S
+        wait_s = self._database.patience_s(self.POLL_S)
         if due is not None:
             wait_s = min(wait_s, max(0.001, (due - self._now()) / _SECOND))
         await rung(self._bell, wait_s)

@@ -73,7 +73,7 @@ class Follower:
     """Brings a source's facts to a sink, for as long as it runs."""
 
     POLL_S = 0.1
-    """How long another process's facts may lie unseen: this process's own ring a bell."""
+    """How long another process's facts may lie unseen where it is not heard: this process's own ring a bell."""
 
     def __init__(
         self, source: Source, sink: Sink, *, batch: int = 1000, rest_s: float = 0.0, now: Clock = clock.now

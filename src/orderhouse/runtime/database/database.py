@@ -83,6 +83,10 @@ class Database(ABC):
         self._listeners.append(event)
         return event
 
+    def patience_s(self, unheard_s: float) -> float:
+        """Return how long to wait for a bell before a look: `unheard_s`, and longer while other processes ring it."""
+        return unheard_s
+
     @property
     @abstractmethod
     def _lane(self) -> Lane: ...
@@ -156,6 +160,8 @@ class PostgresDatabase(Database):
 
     dialect = "postgresql"
     _LANES = 2
+    _HEARD_S = 1.0
+    """How often to look all the same: who told may have been unable to tell others."""
 
     def __init__(self, context: str, place: PostgresPlace, refusals: Mapping[str, type[Refusal]], bound: int) -> None:
         """Be at `place`; connections are made when they are needed."""
@@ -177,6 +183,10 @@ class PostgresDatabase(Database):
 
     def _listen(self) -> None:
         self._wakes.listen()
+
+    def patience_s(self, unheard_s: float) -> float:
+        """Return `unheard_s`, and a second at least while other processes are heard: a look is three questions."""
+        return max(unheard_s, self._HEARD_S) if self._wakes.heard else unheard_s
 
     async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of a question."""

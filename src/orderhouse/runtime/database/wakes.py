@@ -45,6 +45,8 @@ class PostgresWakes:
         self._channel = f"orderhouse_{place.schema}"
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.heard = False
+        """Whether what is told reaches this process: what it told itself did, on the connection it has."""
 
     def listen(self) -> None:
         """Hear of other processes' facts from now on."""
@@ -65,8 +67,11 @@ class PostgresWakes:
                 try:
                     # Whatever was told while nobody listened here was not heard.
                     self._ring()
+                    # Who hears itself hears others: behind a pooler of transactions nobody would.
+                    self._news.set()
                     await self._speak(connection)
                 finally:
+                    self.heard = False
                     connection.terminate()
             except Exception as error:  # noqa: BLE001 - nobody depends on it, and it may be back at the next attempt
                 failures += 1
@@ -96,7 +101,9 @@ class PostgresWakes:
         return connection
 
     def _heard(self, *, own: bool) -> None:
-        if not own:
+        if own:
+            self.heard = True
+        else:
             self._ring()
 
     async def _speak(self, connection: "asyncpg.Connection[Any]") -> None:

@@ -41,8 +41,8 @@ class DirectSource:
         return found
 
     async def wait(self, seconds: float) -> None:
-        """Wait until this process told facts, or for `seconds`: another process that writes here rings no bell."""
-        await rung(self._bell, seconds)
+        """Wait until facts were told, or for `seconds`; longer while other processes are heard too."""
+        await rung(self._bell, self._database.patience_s(seconds))
 
 
 def _more(log: Reading, after: int) -> bool:
