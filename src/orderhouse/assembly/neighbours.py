@@ -115,7 +115,7 @@ class OwnSales:
             self._source,
             time_zone=self._settings.time_zone,
             memory_mb=self._settings.analytics_memory_mb,
-            threads=1,
+            threads=1,  # Others wait for the processor; nobody waits for a report.
         )
 
     async def close(self) -> None:
