@@ -75,7 +75,6 @@ class Projection:
         # No code ever changes, and the words that figures are told by are in every file from its first moment.
         self._codes: dict[tuple[str, str], int] = {}
         self._kinds = dict(self._rows("SELECT word, code FROM kind_words"))
-        self._cancelled = self._code("status", "cancelled")
 
     def _opened(self) -> "duckdb.DuckDBPyConnection":
         # A fifth of a second and 30 MB: only who serves analytics pays for it.
@@ -169,7 +168,7 @@ class Projection:
             f"AND status <> $cancelled LIMIT {len(known)}",
             begin=days.begin,
             end=days.end,
-            cancelled=self._cancelled,
+            cancelled=self._code("status", "cancelled"),
         )
         return list(known.values()) if found and len(known) == 1 else sorted(known[code] for (code,) in found)
 
@@ -267,7 +266,7 @@ class Projection:
         )
 
     def _counted(self, currency: str) -> dict[str, object]:
-        return {"currency": self._code("currency", currency), "cancelled": self._cancelled}
+        return {"currency": self._code("currency", currency), "cancelled": self._code("status", "cancelled")}
 
     def _code(self, column: str, word: str) -> int | None:
         if (column, word) not in self._codes:

@@ -94,13 +94,13 @@ class PostgresWakes:
             own = connection.get_server_pid()
             # Waits for the next thing to tell: it has to find out that it cannot.
             connection.add_termination_listener(lambda _connection: self._news.set())
-            await connection.add_listener(self._channel, lambda _c, pid, _ch, _p: self._heard(own=pid == own))
+            await connection.add_listener(self._channel, lambda _c, pid, _ch, _p: self._hear(own=pid == own))
         except BaseException:
             connection.terminate()
             raise
         return connection
 
-    def _heard(self, *, own: bool) -> None:
+    def _hear(self, *, own: bool) -> None:
         if own:
             self.heard = True
         else:
