@@ -37,8 +37,10 @@ def up(
 ) -> None:
     """Set everything up and serve the whole product from this process."""
     from orderhouse.assembly import data_folder, one_process, places
+    from orderhouse.assembly.process import share_arenas
     from orderhouse.runtime import telemetry
 
+    share_arenas()
     with _told():
         settings = loaded(signs_in=True, host=host, port=port)
         for_people = telemetry.set_up(settings.log_level, settings.log_format)
@@ -60,8 +62,10 @@ def serve(
     import structlog
 
     from orderhouse.assembly import data_folder, one_service
+    from orderhouse.assembly.process import share_arenas
     from orderhouse.runtime import telemetry
 
+    share_arenas()
     with _told():
         settings = loaded(signs_in=name == "auth", host=host, port=port)
         telemetry.set_up(settings.log_level, settings.log_format)
@@ -291,8 +295,10 @@ def worker(
 ) -> None:
     """Do jobs in a process of its own, beside the server; several share the work."""
     from orderhouse.assembly import working
+    from orderhouse.assembly.process import share_arenas
     from orderhouse.runtime import telemetry
 
+    share_arenas()
     with _told():
         settings = loaded(job_threads=threads)
         telemetry.set_up(settings.log_level, settings.log_format)

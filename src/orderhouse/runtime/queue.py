@@ -7,7 +7,7 @@ is mended or dropped.
 """
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -91,10 +91,15 @@ class Queue:
             )
         )
 
-    def lanes(self, reading: Reading, lanes: Collection[str]) -> set[str]:
+    def lanes(self, reading: Reading, lanes: Iterable[str]) -> set[str]:
         """Return which of `lanes` have entries, open or dead."""
+        # Hardly ever is there an entry at all: one look says so, where thousands of lanes would have to be named.
+        if not reading.row("SELECT 1 FROM queue WHERE kind = :kind LIMIT 1", kind=self.kind):
+            return set()
         found = reading.rows(
-            "SELECT DISTINCT lane FROM queue WHERE kind = :kind AND lane IN :lanes", kind=self.kind, lanes=list(lanes)
+            "SELECT DISTINCT lane FROM queue WHERE kind = :kind AND lane IN :lanes",
+            kind=self.kind,
+            lanes=list(set(lanes)),
         )
         return {row[0] for row in found}
 

@@ -200,7 +200,10 @@ class DatabaseSink:
         await self.database.write_many(whole, [None])
 
     def _taken(self, tx: Transaction, facts: Sequence[Fact]) -> None:
-        waiting = self.parked.lanes(tx, {_lane(fact.aggregate) for fact in facts})
+        waiting = self.parked.lanes(tx, (_lane(fact.aggregate) for fact in facts))
+        if not waiting:
+            self._do(tx, facts)
+            return
         self._do(tx, [fact for fact in facts if _lane(fact.aggregate) not in waiting])
         self._park(tx, [fact for fact in facts if _lane(fact.aggregate) in waiting], "an earlier fact is parked")
 
