@@ -27,8 +27,6 @@ console = Console(stderr=True)
 letters = typer.Typer(no_args_is_help=True)
 app.add_typer(letters, name="dead-letters", help="Facts that failed and are parked: look at them, mend them.")
 
-_DOORS = 16
-
 
 @app.command()
 def up(
@@ -38,6 +36,7 @@ def up(
     """Set everything up and serve the whole product from this process."""
     from orderhouse.assembly import data_folder, one_process, places
     from orderhouse.assembly.process import share_arenas
+    from orderhouse.assembly.serving import serve_until_told
     from orderhouse.runtime import telemetry
 
     share_arenas()
@@ -49,7 +48,7 @@ def up(
             places.migrate_all(settings)
             product = one_process.app(settings, partial(_tell_password, settings) if for_people else None)
             _welcome(settings, for_people=for_people)
-            _serve(product, settings)
+            serve_until_told(product, settings)
 
 
 @app.command()
@@ -63,6 +62,7 @@ def serve(
 
     from orderhouse.assembly import data_folder, one_service
     from orderhouse.assembly.process import share_arenas
+    from orderhouse.assembly.serving import serve_until_told
     from orderhouse.runtime import telemetry
 
     share_arenas()
@@ -75,37 +75,7 @@ def serve(
             one_service.migrate(name, settings)
             product = one_service.app(name, settings)
             structlog.get_logger().info("serving", service=name, address=settings.address)
-            _serve(product, settings)
-
-
-def _serve(product: Any, settings: Settings) -> None:
-    """Serve until the process is told to end; what is under way is finished."""
-    import uvicorn
-
-    from orderhouse.runtime.web.protocol import Protocol
-
-    config = uvicorn.Config(
-        product,
-        host=settings.host,
-        port=settings.port,
-        ssl_certfile=settings.tls_certificate or None,
-        ssl_keyfile=settings.tls_key or None,
-        loop="uvloop",
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        # Nothing here trusts what a proxy says of its caller.
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=10,
-    )
-    listening = config.bind_socket()
-    # uvloop accepts one connection a turn from each socket it is given: when many come at once while it is busy, the
-    # last of them would wait for seconds.
-    uvicorn.Server(config).run(sockets=[listening, *(listening.dup() for _ in range(_DOORS - 1))])
+            serve_until_told(product, settings)
 
 
 def _welcome(settings: Settings, *, for_people: bool) -> None:
