@@ -36,6 +36,13 @@ def test_an_id_tells_when_it_was_made() -> None:
     assert before <= made <= clock.now() // 1000 + 20
 
 
+def test_the_text_of_a_new_id_is_one_of_the_same_order() -> None:
+    before, text, after = ids.new_id(), ids.new_id_text(), ids.new_id()
+    assert str(UUID(text)) == text
+    assert before < UUID(text) < after
+    assert (UUID(text).version, UUID(text).variant) == (7, RFC_4122)
+
+
 @given(st.integers(-62_135_596_800 * 10**6, 253_402_300_799 * 10**6))
 def test_an_instant_and_its_text_are_the_same(instant: int) -> None:
     assert clock.from_text(clock.as_text(instant)) == instant

@@ -6,6 +6,7 @@ import time
 from struct import unpack
 from uuid import UUID, SafeUUID
 
+_UNKNOWN = SafeUUID.unknown
 _lock = threading.Lock()
 _last = 0
 _random: list[int] = []
@@ -15,13 +16,23 @@ os.register_at_fork(after_in_child=_random.clear)
 
 def new_id() -> UUID:
     """Return an id greater than every id this process made before (RFC 9562, method 3)."""
+    return id_of(_new())
+
+
+def new_id_text() -> str:
+    """Return the text of a new id, for who needs no more of it."""
+    digits = f"{_new():032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _new() -> int:
     global _last
     # 48 bits of milliseconds and 12 bits of fraction of one: a counter that follows the clock and never goes back.
     ticks = time.time_ns() * 4096 // 1_000_000
     with _lock:
         _last = ticks = max(ticks, _last + 1)
     random = random_64() & 0x3FFF_FFFF_FFFF_FFFF
-    return id_of((ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)
+    return (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random
 
 
 def id_of(number: int) -> UUID:
@@ -29,7 +40,7 @@ def id_of(number: int) -> UUID:
     # As its constructor ends, without the questions it begins with, which are three quarters of what one costs.
     made = UUID.__new__(UUID)
     object.__setattr__(made, "int", number)
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    object.__setattr__(made, "is_safe", _UNKNOWN)
     return made
 
 

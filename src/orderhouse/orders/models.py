@@ -91,8 +91,9 @@ class Order(NamedTuple):
     ) -> "Order | AmountTooLarge":
         """Return a new order of what is wanted, exact to the last digit, or why it cannot be that exact."""
         lines = _lines(wanted.lines)
-        amount = sum(line.amount for line in lines)
-        if abs(amount) > money.LIMIT or any(abs(line.amount) > money.LIMIT for line in lines):
+        amounts = [line.amount for line in lines]
+        amount = sum(amounts)
+        if max(map(abs, (amount, *amounts))) > money.LIMIT:
             return AmountTooLarge()
         trusted = wanted if isinstance(wanted, ImportOrder) else None
         return cls(

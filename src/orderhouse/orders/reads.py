@@ -305,9 +305,9 @@ def _order(columns: Sequence[str], *, down: bool) -> str:
     return ", ".join(f"{column} DESC" if down else column for column in columns)
 
 
-def summary(order: Order, caller: Principal) -> dict[str, Any]:
-    """Return an order as a list shows it."""
-    return _shown(_listed(order), may_change=caller.may("orders:change"))
+def summary(order: Order, *, may_change: bool) -> dict[str, Any]:
+    """Return an order as a list shows it to who `may_change` it, or may not."""
+    return _shown(_listed(order), may_change=may_change)
 
 
 _listed = attrgetter(*_LISTED)
@@ -319,7 +319,7 @@ def _shown(row: Row, *, may_change: bool) -> dict[str, Any]:
     (source, external_reference, amount, total, line_count, version, updated_at) = rest
     order = id_text(order_id)
     customer = id_text(customer_id) if customer_id else None
-    link = path_of(order)
+    placed, link = clock.as_text(placed_at), path_of(order)
     links: dict[str, Any] = {"self": link}
     if customer:
         links["customer"] = f"/v1/customers/{customer}"
@@ -332,7 +332,7 @@ def _shown(row: Row, *, may_change: bool) -> dict[str, Any]:
         "currency": currency,
         "customer_id": customer,
         "country": country,
-        "placed_at": clock.as_text(placed_at),
+        "placed_at": placed,
         "placed_by": placed_by,
         "assigned_to": owner_id,
         "source": source,
@@ -341,14 +341,14 @@ def _shown(row: Row, *, may_change: bool) -> dict[str, Any]:
         "total": money.minor_text(total, currency),
         "line_count": line_count,
         "version": version,
-        "updated_at": clock.as_text(updated_at),
+        "updated_at": placed if updated_at == placed_at else clock.as_text(updated_at),
         "links": links,
     }
 
 
-def full(order: Order, caller: Principal) -> dict[str, Any]:
+def full(order: Order, *, may_change: bool) -> dict[str, Any]:
     """Return an order whole, as it is known without its history."""
-    said = summary(order, caller)
+    said = summary(order, may_change=may_change)
     said["links"]["history"] = f"{said['links']['self']}/history"
     return {
         **said,

@@ -1,10 +1,11 @@
 """The orders' part of the API."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Query
 
 from orderhouse.kernel import clock
@@ -55,7 +56,7 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
     @router.post("", status_code=201, response_model=PlacedOut, **needs("orders:place", *_REFUSED_PLACING, key=True))
     async def place_order(wanted: PlaceOrder, once: Once, caller: Asker) -> Answer:
         """Place an order."""
-        return await once(service.place, wanted, answer=_Created(caller), learn=newcomers.learn)
+        return await once(service.place, wanted, answer=_told(201, caller), learn=newcomers.learn)
 
     @router.get("", response_model=OrderPage, **needs("orders:read", FiltersDoNotCombine, CursorInvalid))
     async def list_orders(wanted: Annotated[ListOrders, Query()], caller: Asker) -> Answer:
@@ -84,7 +85,7 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
             raise OrderUnknown
         order, history = found
         return unchanged(etag(order.version), unless) or json_answer(
-            {**reads.full(order, caller), "history": history}, etag(order.version)
+            {**reads.full(order, may_change=caller.may("orders:change")), "history": history}, etag(order.version)
         )
 
     @router.get("/{order_id}/history", response_model=HistoryPage, **needs("orders:read", OrderUnknown, CursorInvalid))
@@ -105,7 +106,7 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
     )
     async def change_order(order_id: UUID, wanted: ChangeOrder, match: IfMatch, once: Once, caller: Asker) -> Answer:
         """Change an order's note, or who is answerable for it."""
-        return await once(service.change, Change(order_id, wanted, match), answer=_Changed(caller))
+        return await once(service.change, Change(order_id, wanted, match), answer=_told(200, caller))
 
     @router.post(
         "/{order_id}/transitions",
@@ -120,32 +121,19 @@ def routes(edge: Edge, database: Database, service: OrderService, newcomers: New
     return router
 
 
-class _Created:
-    """Answers what was placed. Equal for callers who may do the same, so that their orders share a transaction."""
-
-    __slots__ = ("_caller", "_may_change")
-    status = 201
-
-    def __init__(self, caller: Principal) -> None:
-        self._caller = caller
-        self._may_change = caller.may("orders:change")
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._may_change == self._may_change
-
-    def __hash__(self) -> int:
-        return hash(self._may_change)
-
-    def __call__(self, order: Order) -> Answer:
-        said = reads.full(order, self._caller)
-        return Answer(self.status, (("location", said["links"]["self"]), etag(order.version)), orjson.dumps(said))
+def _told(status: int, caller: Principal) -> Callable[[Order], Answer]:
+    return _telling(status, may_change=caller.may("orders:change"))
 
 
-class _Changed(_Created):
-    """Answers what was changed."""
+@cache
+def _telling(status: int, *, may_change: bool) -> Callable[[Order], Answer]:
+    """Return what tells an order: one for all who may do the same, so that their orders share a transaction."""
 
-    __slots__ = ()
-    status = 200
+    def told(order: Order) -> Answer:
+        said = reads.full(order, may_change=may_change)
+        return json_answer(said, ("location", said["links"]["self"]), etag(order.version), status=status)
+
+    return told
 
 
 def _moved(moved: Moved) -> Answer:

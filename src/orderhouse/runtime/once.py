@@ -86,6 +86,8 @@ class _Kept(Generic[W, R]):
         if not tx.wary:
             outcomes = self._done(tx, asked)
             before = _answered(tx, [one for one, it in zip(asked, outcomes, strict=True) if isinstance(it, Refusal)])
+            if not before:
+                return outcomes  # As nearly always: nobody who was refused had been here before.
             return [_again(one.key, before) or outcome for one, outcome in zip(asked, outcomes, strict=True)]
         before = _answered(tx, asked)
         done = iter(self._done(tx, [one for one in asked if one.key is None or one.key.id not in before]))

@@ -1,6 +1,7 @@
 """The latest facts of a log, as this process told or read them: who follows it here need not ask for them again."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from orderhouse.kernel.events import Fact
 
@@ -19,10 +20,8 @@ class Recent:
 
     def behind(self, after: int, limit: int) -> list[Fact]:
         """Return up to `limit` facts behind position `after`, in order, up to the first that is not here."""
-        found: list[Fact] = []
-        while len(found) < limit and (fact := self._facts.get(after + len(found) + 1)):
-            found.append(fact)
-        return found
+        known = self._facts
+        return [known[position] for position in takewhile(known.__contains__, range(after + 1, after + limit + 1))]
 
     def add(self, facts: Sequence[Fact]) -> None:
         """Remember `facts`, in whatever order they come; those that are too old by now are left out."""

@@ -30,6 +30,7 @@ class Database(ABC):
     """One context's database. Everything it raises is a Refusal, ConstraintBroken, or a defect of ours."""
 
     dialect: Dialect
+    _lane: Lane
 
     def __init__(self, context: str) -> None:
         """Belong to `context`."""
@@ -87,10 +88,6 @@ class Database(ABC):
         """Return how long to wait for a bell before a look: `unheard_s`, and longer while other processes ring it."""
         return unheard_s
 
-    @property
-    @abstractmethod
-    def _lane(self) -> Lane: ...
-
     def _hear(self, told: Sequence[Row]) -> None:
         """Let who follows here know what was told: the facts themselves, unless they are many."""
         if self._recent is not None and len(told) <= _FEW:
@@ -128,11 +125,7 @@ class SqliteDatabase(Database):
         self._reader = SqliteReader(file)
         self._idle: list[SqliteReader] = []
         self._scans = asyncio.Semaphore(self._SCANS_AT_ONCE)
-        self._writing = Lane([self._writer.perform], bound=bound, refusals=refusals, told=self._hear)
-
-    @property
-    def _lane(self) -> Lane:
-        return self._writing
+        self._lane = Lane([self._writer.perform], bound=bound, refusals=refusals, told=self._hear)
 
     async def read(self, question: Callable[Concatenate[Reading, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the answer of a short question, asked right here: handing it to a thread would cost more."""
@@ -149,7 +142,7 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         """Write what still waits, and close the file."""
-        await self._writing.close()
+        await self._lane.close()
         for reader in (self._reader, *self._idle):
             reader.close()
         self._writer.close()
@@ -168,14 +161,8 @@ class PostgresDatabase(Database):
         super().__init__(context)
         self._writers = [PostgresWriter(place) for _ in range(self._LANES)]
         self._readers = PostgresReaders(place)
-        self._writing = Lane(
-            [writer.perform for writer in self._writers], bound=bound, refusals=refusals, told=self._tell
-        )
+        self._lane = Lane([writer.perform for writer in self._writers], bound=bound, refusals=refusals, told=self._tell)
         self._wakes = PostgresWakes(place, self._ring)
-
-    @property
-    def _lane(self) -> Lane:
-        return self._writing
 
     def _tell(self, told: Sequence[Row]) -> None:
         self._hear(told)
@@ -198,7 +185,7 @@ class PostgresDatabase(Database):
 
     async def close(self) -> None:
         """Write what still waits, and let go of every connection."""
-        await self._writing.close()
+        await self._lane.close()
         await self._wakes.close()
         for writer in self._writers:
             await writer.close()

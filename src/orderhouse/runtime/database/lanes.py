@@ -7,8 +7,9 @@ that only what is bad fails. Nobody is answered before the commit, and who goes 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from orderhouse.kernel.errors import Refusal
@@ -94,14 +95,19 @@ class Lane:
         return len(self._waiting) >= self._bound
 
     def _wake(self) -> None:
-        self._something.set()
+        if self._enough:
+            self._something.set()
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._run(one), name="lane") for one in self._performs]
 
+    @property
+    def _enough(self) -> bool:
+        """Whether what waits is worth a transaction: beside another, some are, and the first that comes is not."""
+        return len(self._waiting) >= (_WORTH_ANOTHER if self._busy and not self._closed else 1)
+
     async def _run(self, perform: Perform) -> None:
         while not self._closed or self._waiting:
-            # Beside another lane's transaction, one of its own is worth it for some, not for the first that comes.
-            if len(self._waiting) < (_WORTH_ANOTHER if self._busy and not self._closed else 1):
+            if not self._enough:
                 self._something.clear()
                 await self._something.wait()
                 continue
@@ -146,12 +152,8 @@ class Lane:
             if len(asked) == 1:
                 return [(taken[0].answered, error)]
             outcomes = [await self._alone(work, one, perform, briefly=briefly) for one in asked]
-        settled: _Settled = []
-        for waiting in taken:
-            own, outcomes = outcomes[: len(waiting.asked)], outcomes[len(waiting.asked) :]
-            failed = next((one for one in own if isinstance(one, BaseException) and not isinstance(one, Refusal)), None)
-            settled.append((waiting.answered, failed or own))
-        return settled
+            return [(waiting.answered, _failed(own) or own) for waiting, own in _each_its_own(taken, outcomes)]
+        return [(waiting.answered, own) for waiting, own in _each_its_own(taken, outcomes)]
 
     async def _once(self, work: Work[Any, Any], asked: Sequence[Any], perform: Perform, *, briefly: bool) -> list[Any]:
         """Return what `work` decided. What breaks is tried again warily, and so are the next ones, for some time."""
@@ -187,6 +189,15 @@ class Lane:
             return (await self._once(work, [one], perform, briefly=briefly))[0]
         except Exception as error:  # noqa: BLE001 - it is told to the one it belongs to
             return error
+
+
+def _each_its_own(taken: Sequence[_Waiting], outcomes: Iterable[Any]) -> Iterator[tuple[_Waiting, list[Any]]]:
+    left = iter(outcomes)
+    return ((waiting, list(islice(left, len(waiting.asked)))) for waiting in taken)
+
+
+def _failed(outcomes: Sequence[Any]) -> BaseException | None:
+    return next((one for one in outcomes if isinstance(one, BaseException) and not isinstance(one, Refusal)), None)
 
 
 def _answer(settled: _Settled) -> None:

@@ -53,7 +53,7 @@ def head_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     ]
     if answer.status not in (204, 304):
         headers.append((b"content-length", str(len(answer.body)).encode()))
-        if not any(name == "content-type" for name, _ in answer.headers):
+        if "content-type" not in dict(answer.headers):
             headers.append((b"content-type", b"application/json"))
     if answer.replayed:
         headers.append((b"idempotency-replayed", b"true"))

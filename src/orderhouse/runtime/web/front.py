@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Refusal, Unavailable
-from orderhouse.kernel.ids import new_id
+from orderhouse.kernel.ids import new_id, new_id_text
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.refused import Recorder, Refused
 from orderhouse.runtime.web.answers import send_refusal
@@ -161,7 +162,7 @@ class Front:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if len(headers) > self._limits.headers:
             raise HeadersTooLarge(f"At most {self._limits.headers} headers.")
-        if sum(len(name) + len(value) for name, value in headers) > self._limits.header_bytes:
+        if sum(map(len, chain.from_iterable(headers))) > self._limits.header_bytes:
             raise HeadersTooLarge(f"At most {self._limits.header_bytes} bytes of headers.")
         if len(scope["raw_path"]) + len(scope["query_string"]) > self._limits.target_bytes:
             raise TargetTooLong(f"At most {self._limits.target_bytes} bytes.")
@@ -205,8 +206,8 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     """Return the caller's request id where it is a safe one, or a new one."""
     for name, value in headers:
         if name == b"x-request-id":
-            return value.decode() if _REQUEST_ID.fullmatch(value) else str(new_id())
-    return str(new_id())
+            return value.decode() if _REQUEST_ID.fullmatch(value) else new_id_text()
+    return new_id_text()
 
 
 def _refused(scope: Scope, refusal: Refusal) -> Refused:
