@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -283,11 +284,7 @@ class DatabaseSink:
 
 def each_once(facts: Sequence[Fact]) -> list[Fact]:
     """Return each of `facts` once, in the order of the log."""
-    return sorted({fact.position: fact for fact in facts}.values(), key=_position)
-
-
-def _position(fact: Fact) -> int:
-    return fact.position
+    return sorted({fact.position: fact for fact in facts}.values(), key=attrgetter("position"))
 
 
 def _reason(error: Exception) -> str:

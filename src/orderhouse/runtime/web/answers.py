@@ -47,10 +47,8 @@ def done(_outcome: object) -> Answer:
 
 def head_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     """Return every header `answer` is sent with."""
-    headers = [
-        (b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"),
-        *((name.encode(), value.encode()) for name, value in answer.headers),
-    ]
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+    headers.append((b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"))
     if answer.status not in (204, 304):
         headers.append((b"content-length", str(len(answer.body)).encode()))
         if "content-type" not in dict(answer.headers):
