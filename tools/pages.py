@@ -15,13 +15,13 @@ from orderhouse.auth import readers as auth_readers
 from orderhouse.orders import readers as orders_readers
 from orderhouse.runtime import settings
 from orderhouse.runtime.registry import schema_of
-from orderhouse.runtime.web import flask_edge, problems
+from orderhouse.runtime.web import flask_routes, problems
 from orderhouse.tasks import readers as tasks_readers
 from tools import checklist
 from tools.symbols import ROOT
 
 # A refusal is known once its module is loaded: these are loaded by commands, or when they are needed.
-_LOADED = (examination, flask_edge, importing, mending, one_service, seed)
+_LOADED = (examination, flask_routes, importing, mending, one_service, seed)
 
 _MADE = "<!-- Made from the code by `make docs`: change the code, not this page. -->\n"
 

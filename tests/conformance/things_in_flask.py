@@ -9,7 +9,7 @@ from orderhouse.kernel.errors import Stale
 from orderhouse.runtime.blocking import Bridge
 from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.once import Answer
-from orderhouse.runtime.web import flask_edge
+from orderhouse.runtime.web import flask_routes
 from orderhouse.runtime.web.answers import etag, json_answer
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.flask_edge import body, caller, match, match_maybe, needs, once, open_to_all, query, unless
@@ -20,8 +20,8 @@ from tests.unit.edge_world import Changed, ListThings, MakeThing, Secret, Servic
 
 def routes(edge: Edge, service: Service) -> APIRouter:
     """Return the things' routes."""
-    app = flask_edge.made("things", [_asked(), _written(service), _troubles()])
-    return flask_edge.routes(app, edge, Bridge(), threads=2)
+    app = flask_routes.made("things", [_asked(), _written(service), _troubles()])
+    return flask_routes.routes(app, edge, Bridge(), threads=2)
 
 
 def _written(service: Service) -> Blueprint:

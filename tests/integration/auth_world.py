@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from orderhouse.auth.mail import Mail
 from orderhouse.auth.outside import OutsideProvider
 from orderhouse.auth.passwords import Hasher
-from orderhouse.auth.schemas import SignIn
+from orderhouse.auth.schemas.sessions import SignIn
 from orderhouse.auth.sealing import Sealer
 from orderhouse.auth.service.asking import FIRST_PARTY, NOBODY, Where
 from orderhouse.auth.service.sessions import Given, RefreshWith

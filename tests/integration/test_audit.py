@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from orderhouse.auth import reads
-from orderhouse.auth.schemas import ListAudit
+from orderhouse.auth.schemas.audit import ListAudit
 from orderhouse.auth.wiring import SCHEMA
 from orderhouse.kernel import clock
 from orderhouse.kernel.ids import new_id

@@ -15,7 +15,7 @@ from orderhouse.auth.errors import (
     TooManyAttempts,
 )
 from orderhouse.auth.models import MINUTE
-from orderhouse.auth.schemas import AskReset, ChangePassword, Register, Reset, Verify
+from orderhouse.auth.schemas.accounts import AskReset, ChangePassword, Register, Reset, Verify
 from orderhouse.auth.service.accounts import ChangeFrom, ResetFrom
 from orderhouse.auth.service.asking import Where
 from orderhouse.auth.wiring import SCHEMA

@@ -21,7 +21,7 @@ from orderhouse.runtime import blocking, telemetry
 from orderhouse.runtime.blocking import Bridge
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.tokens import SigningKeys, Verifier
-from orderhouse.runtime.web import flask_edge
+from orderhouse.runtime.web import flask_routes
 from orderhouse.runtime.web.answers import json_answer
 from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.flask_edge import body, form, needs, open_to_all, read, write
@@ -62,8 +62,8 @@ def asked(blueprint: Blueprint, folder: Path, **more: int) -> Iterator[Asking]:
         opening = things.opened(folder / "things.sqlite3")
         database = runner.run(opening.__aenter__())
         app = FastAPI()
-        made = flask_edge.made("things", [blueprint])
-        routes = flask_edge.routes(made, Edge(verifier, LIMITS, database), Bridge(), **more)
+        made = flask_routes.made("things", [blueprint])
+        routes = flask_routes.routes(made, Edge(verifier, LIMITS, database), Bridge(), **more)
         app.router.routes.extend(routes.routes)
         try:
             yield Asking(runner, Front(app, LIMITS))
@@ -78,7 +78,7 @@ def blueprint() -> Blueprint:
 
 def routes_of(blueprint: Blueprint, folder: Path) -> None:
     edge = Edge(Verifier(SigningKeys.made(folder).jwks()), LIMITS)
-    flask_edge.routes(flask_edge.made("views", [blueprint]), edge, Bridge())
+    flask_routes.routes(flask_routes.made("views", [blueprint]), edge, Bridge())
 
 
 def test_a_view_without_a_permission_cannot_be_made(blueprint: Blueprint, tmp_path: Path) -> None:

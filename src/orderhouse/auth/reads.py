@@ -4,7 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from orderhouse.auth.models import IDLE, SECOND
-from orderhouse.auth.schemas import ListAudit
+from orderhouse.auth.schemas.audit import ListAudit
 from orderhouse.kernel import pages
 from orderhouse.kernel.clock import Instant
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none

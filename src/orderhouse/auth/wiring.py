@@ -112,7 +112,7 @@ class Auth:
         """Return its part of the API. Whoever waits for a password takes no thread from whoever does not."""
         # The web frameworks are half a second to import: a command that serves nothing does without them.
         from orderhouse.auth.routes.app import create_app
-        from orderhouse.runtime.web import flask_edge
+        from orderhouse.runtime.web import flask_routes
 
         app = create_app(
             self.accounts,
@@ -125,7 +125,7 @@ class Auth:
             self.grants,
             self.outside_sign_ins,
         )
-        return flask_edge.routes(app, edge(self.database), self.bridge, threads=threads + self.hasher.places)
+        return flask_routes.routes(app, edge(self.database), self.bridge, threads=threads + self.hasher.places)
 
     async def forget(self) -> None:
         """Forget what has expired, a few at a time."""

@@ -61,12 +61,12 @@ class Users:
     ) -> "APIRouter":
         """Return its part of the API; without `customers` nobody is linked with a record."""
         # The web frameworks are half a second to import: a command that serves nothing does without them.
-        from orderhouse.runtime.web import flask_edge
+        from orderhouse.runtime.web import flask_routes
         from orderhouse.users.routes.app import create_app
 
         records = Records(self.bridge, customers)
         app = create_app(self.service, records, self.people(customers))
-        return flask_edge.routes(app, edge(self.database), self.bridge, threads=threads)
+        return flask_routes.routes(app, edge(self.database), self.bridge, threads=threads)
 
     def people(self, customers: CustomerLookup | None) -> People:
         """Return what neighbours in the same process reach users by, from threads of theirs."""

@@ -11,7 +11,7 @@ from orderhouse.auth.errors import (
     TooManyAttempts,
 )
 from orderhouse.auth.routes.asking import accepted, where
-from orderhouse.auth.schemas import (
+from orderhouse.auth.schemas.accounts import (
     PASSWORD,
     REGISTRATIONS,
     RESETS,

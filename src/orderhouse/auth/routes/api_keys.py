@@ -7,7 +7,7 @@ from flask import Blueprint
 
 from orderhouse.auth import reads
 from orderhouse.auth.errors import ApiKeyNotFound, ApiKeyRefused, NotAPerson, ScopeTooWide
-from orderhouse.auth.schemas import (
+from orderhouse.auth.schemas.api_keys import (
     API_KEY_TOKENS,
     API_KEYS,
     AccessOut,

@@ -14,7 +14,7 @@ from orderhouse.auth.service.second_factors import SecondFactorService
 from orderhouse.auth.service.sessions import SessionService
 from orderhouse.auth.service.sign_ins import SignInService
 from orderhouse.auth.service.tokens import TokenService
-from orderhouse.runtime.web import flask_edge
+from orderhouse.runtime.web import flask_routes
 
 
 def create_app(
@@ -29,7 +29,7 @@ def create_app(
     outside_sign_in: OutsideSignInService,
 ) -> Flask:
     """Return the app; nothing of it is made before."""
-    return flask_edge.made(
+    return flask_routes.made(
         "auth",
         [
             accounts.blueprint(account),

@@ -6,7 +6,15 @@ import orjson
 from flask import Blueprint
 
 from orderhouse.auth import reads
-from orderhouse.auth.schemas import AUDIT, LARGEST_EXPORT, REFUSALS, AuditEntryOut, AuditPage, ListAudit, RefusedMany
+from orderhouse.auth.schemas.audit import (
+    AUDIT,
+    LARGEST_EXPORT,
+    REFUSALS,
+    AuditEntryOut,
+    AuditPage,
+    ListAudit,
+    RefusedMany,
+)
 from orderhouse.auth.service.audit import AuditService
 from orderhouse.kernel.clock import as_text
 from orderhouse.kernel.pages import CursorInvalid

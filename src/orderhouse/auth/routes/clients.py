@@ -7,7 +7,7 @@ from flask import Blueprint
 
 from orderhouse.auth import reads
 from orderhouse.auth.errors import ClientNotFound, ClientWrong, ScopeTooWide
-from orderhouse.auth.schemas import CLIENTS, AddClient, ClientList, ClientMade
+from orderhouse.auth.schemas.clients import CLIENTS, AddClient, ClientList, ClientMade
 from orderhouse.auth.service.clients import ClientService
 from orderhouse.kernel.clock import as_text
 from orderhouse.runtime.once import Answer

@@ -14,17 +14,16 @@ from orderhouse.auth.errors import AuthorizationWrong, SignInRefused
 from orderhouse.auth.routes import pages
 from orderhouse.auth.routes.asking import where
 from orderhouse.auth.routes.provider import AUTH_METHODS, ProtocolRequest, Provider
-from orderhouse.auth.schemas import (
+from orderhouse.auth.schemas.clients import IDENTITY
+from orderhouse.auth.schemas.oauth import (
     AUTHORIZATION,
     CODE_GRANT,
     CREDENTIALS_GRANT,
     DEVICE,
     DEVICE_AUTHORIZATION,
     DEVICE_GRANT,
-    IDENTITY,
     INTROSPECTION,
     REFRESH_GRANT,
-    RETURN,
     REVOCATION,
     TOKEN_ENDPOINT,
     DeviceForm,
@@ -33,8 +32,9 @@ from orderhouse.auth.schemas import (
     GrantOut,
     Metadata,
     PageForm,
-    SignIn,
 )
+from orderhouse.auth.schemas.outside import RETURN
+from orderhouse.auth.schemas.sessions import SignIn
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.auth.service.grants import LetIn
 from orderhouse.auth.service.sign_ins import Known, SignInFrom, SignInService

@@ -5,7 +5,8 @@ from flask import Blueprint
 from orderhouse.auth.errors import OutsideAway, OutsideRefused, OutsideUnset
 from orderhouse.auth.routes.asking import where
 from orderhouse.auth.routes.sessions import given_tokens
-from orderhouse.auth.schemas import OUTSIDE, OutsideBegun, OutsideCameBack, TokensOut
+from orderhouse.auth.schemas.outside import OUTSIDE, OutsideBegun, OutsideCameBack
+from orderhouse.auth.schemas.sessions import TokensOut
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.auth.service.outside_sign_ins import CameBack, OutsideSignInService
 from orderhouse.runtime.once import Answer

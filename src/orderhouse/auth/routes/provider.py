@@ -17,7 +17,7 @@ from flask import Response
 from orderhouse.auth.errors import RefreshRefused
 from orderhouse.auth.reads import ClientRow, CodeRow, DeviceRow
 from orderhouse.auth.routes.asking import where
-from orderhouse.auth.schemas import CODE_GRANT, DEVICE
+from orderhouse.auth.schemas.oauth import CODE_GRANT, DEVICE
 from orderhouse.auth.sealing import same_digest
 from orderhouse.auth.service.access_tokens import LASTS_S
 from orderhouse.auth.service.asking import NOBODY

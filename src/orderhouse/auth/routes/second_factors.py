@@ -4,7 +4,7 @@ from flask import Blueprint
 
 from orderhouse.auth import reads
 from orderhouse.auth.errors import CodeWrong, FactorMissing, FactorThere, NotAPerson, TooManyAttempts
-from orderhouse.auth.schemas import FACTOR, FactorCode, FactorOffered, FactorOut, RecoveryCodes
+from orderhouse.auth.schemas.second_factors import FACTOR, FactorCode, FactorOffered, FactorOut, RecoveryCodes
 from orderhouse.auth.service.asking import person_of
 from orderhouse.auth.service.second_factors import SecondFactorService
 from orderhouse.runtime.once import Answer

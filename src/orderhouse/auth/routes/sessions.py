@@ -19,18 +19,8 @@ from orderhouse.auth.errors import (
     TooManyAttempts,
 )
 from orderhouse.auth.routes.asking import where
-from orderhouse.auth.schemas import (
-    REVOCATIONS,
-    SESSION,
-    SESSIONS,
-    TOKENS,
-    ListRevoked,
-    Refresh,
-    RevokedList,
-    SessionPage,
-    SignIn,
-    TokensOut,
-)
+from orderhouse.auth.schemas.revocations import REVOCATIONS, ListRevoked, RevokedList
+from orderhouse.auth.schemas.sessions import SESSION, SESSIONS, TOKENS, Refresh, SessionPage, SignIn, TokensOut
 from orderhouse.auth.service.asking import FIRST_PARTY, NOBODY, person_of
 from orderhouse.auth.service.sessions import Given, RefreshWith, SessionService
 from orderhouse.auth.service.sign_ins import SignInFrom, SignInService

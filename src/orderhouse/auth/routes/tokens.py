@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from orderhouse.auth.schemas import INTROSPECTION, REVOCATION, Introspected, TokenForm
+from orderhouse.auth.schemas.oauth import INTROSPECTION, REVOCATION, Introspected, TokenForm
 from orderhouse.auth.service.asking import NOBODY
 from orderhouse.auth.service.tokens import TokenService
 from orderhouse.runtime.once import Answer

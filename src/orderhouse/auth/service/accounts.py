@@ -11,7 +11,7 @@ from orderhouse.auth.mail import Mail, Post
 from orderhouse.auth.models import DAY, MINUTE, Credential, MailedToken
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.repository import AuthRepository
-from orderhouse.auth.schemas import AskReset, ChangePassword, Register, Reset, Verify
+from orderhouse.auth.schemas.accounts import AskReset, ChangePassword, Register, Reset, Verify
 from orderhouse.auth.sealing import digest_of, new_token
 from orderhouse.auth.service.asking import Where, audited, instead, person_of
 from orderhouse.auth.service.attempts import AttemptsService, Tries

@@ -7,7 +7,7 @@ from orderhouse.auth import reads
 from orderhouse.auth.errors import ApiKeyNotFound, ApiKeyRefused, ScopeTooWide
 from orderhouse.auth.models import DAY, ApiKey
 from orderhouse.auth.repository import AuthRepository
-from orderhouse.auth.schemas import AddApiKey
+from orderhouse.auth.schemas.api_keys import AddApiKey
 from orderhouse.auth.sealing import digest_of, new_token
 from orderhouse.auth.service.access_tokens import AccessTokens
 from orderhouse.auth.service.asking import audited, instead, person_of

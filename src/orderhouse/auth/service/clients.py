@@ -8,7 +8,8 @@ from orderhouse.auth import reads
 from orderhouse.auth.errors import ClientNotFound, ClientWrong, ScopeTooWide
 from orderhouse.auth.models import Client
 from orderhouse.auth.repository import AuthRepository
-from orderhouse.auth.schemas import CODE_GRANT, CREDENTIALS_GRANT, DEVICE_GRANT, IDENTITY, REFRESH_GRANT, AddClient
+from orderhouse.auth.schemas.clients import IDENTITY, AddClient
+from orderhouse.auth.schemas.oauth import CODE_GRANT, CREDENTIALS_GRANT, DEVICE_GRANT, REFRESH_GRANT
 from orderhouse.auth.sealing import digest_of, new_token
 from orderhouse.auth.service.asking import audited, instead
 from orderhouse.auth.service.sessions import end_one, revocation

@@ -7,7 +7,7 @@ from orderhouse.auth import reads
 from orderhouse.auth.models import MINUTE, SECOND, AuthorizationCode, DeviceCode
 from orderhouse.auth.reads import ClientRow, CodeRow, DeviceRow
 from orderhouse.auth.repository import AuthRepository
-from orderhouse.auth.schemas import IDENTITY
+from orderhouse.auth.schemas.clients import IDENTITY
 from orderhouse.auth.sealing import digest_of, new_token
 from orderhouse.auth.service.access_tokens import LASTS_S, AccessTokens
 from orderhouse.auth.service.asking import Where, audited, instead

@@ -9,7 +9,7 @@ from orderhouse.auth.errors import PasswordMustChange, SecondFactorNeeded, SignI
 from orderhouse.auth.models import Attempts
 from orderhouse.auth.passwords import Hasher
 from orderhouse.auth.repository import AuthRepository
-from orderhouse.auth.schemas import SignIn
+from orderhouse.auth.schemas.sessions import SignIn
 from orderhouse.auth.service.asking import FIRST_PARTY, Where, audited, instead
 from orderhouse.auth.service.attempts import AttemptsService, Tries
 from orderhouse.auth.service.second_factors import SecondFactorService

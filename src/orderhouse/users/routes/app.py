@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from orderhouse.runtime.web import flask_edge
+from orderhouse.runtime.web import flask_routes
 from orderhouse.users.contract import People
 from orderhouse.users.routes import access, invitations, people, roles, teams, users
 from orderhouse.users.routes.records import CustomerRecords
@@ -14,7 +14,7 @@ from orderhouse.users.service.users import UserService
 
 def create_app(service: UserService, customers: CustomerRecords, everybody: People) -> Flask:
     """Return the app; nothing of it is made before."""
-    return flask_edge.made(
+    return flask_routes.made(
         "users",
         [
             users.blueprint(service, customers),

@@ -1,0 +1,1 @@
+"""What auth looks like on the wire, by what it is about."""
