@@ -7,6 +7,7 @@ from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.web.protocol import Protocol
 
 _DOORS = 16
+_BESIDE_HEADERS = 16_384
 
 
 def serve_until_told(product: ASGIApp, settings: Settings) -> None:
@@ -19,6 +20,8 @@ def serve_until_told(product: ASGIApp, settings: Settings) -> None:
         ssl_keyfile=settings.tls_key or None,
         loop="uvloop",
         http=Protocol,
+        # Headers, and as much again as their names' and lines' ends and the target may take.
+        h11_max_incomplete_event_size=settings.header_bytes + _BESIDE_HEADERS,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -2,6 +2,7 @@
 
 Two writes are two system calls, and two packets for the caller to read; and uvicorn looks at every header twice. What
 is out of the ordinary (a stream, HEAD, the last answer of a connection, an answer that is wrong) is left to uvicorn.
+And a head that goes on and on is refused before it ends: until then all of it is kept.
 """
 
 from typing import Any
@@ -9,11 +10,45 @@ from typing import Any
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from orderhouse.kernel.ids import new_id_text
+from orderhouse.runtime.web import problems
+from orderhouse.runtime.web.refusals import HeadersTooLarge
+
+_MOST_BESIDE = 65_536
 _LEFT_TO_UVICORN = frozenset({b"connection", b"transfer-encoding"})
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection. Of a head, and of what comes around a body, it keeps `h11_max_incomplete_event_size` bytes."""
+
+    _beside = 0
+    """How many bytes came since a request began or a part of its body came."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; close the connection when a request goes on and on without a part of its body."""
+        self._beside += len(data)
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.more_body and "path" in self.scope:
+            self._beside = 0  # All of the request is here: a scope is given its path when its head is.
+        elif self._beside > (self.config.h11_max_incomplete_event_size or _MOST_BESIDE):
+            self._end_what_does_not_end()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body: how much of that is taken the edge decides."""
+        self._beside = 0
+        super().on_body(body)
+
+    def _end_what_does_not_end(self) -> None:
+        if self.transport.is_closing():
+            return
+        self.logger.warning("A request was refused whose head does not end.")
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            body = problems.body_of(HeadersTooLarge(), new_id_text(), "")
+            head = (b"content-type: ", problems.MEDIA_TYPE.encode(), b"\r\ncontent-length: %d" % len(body))
+            self.transport.write(b"".join((STATUS_LINE[431], *head, b"\r\nconnection: close\r\n\r\n", body)))
+        self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         answering: Any = _Answering(cycle)
