@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from orderhouse.auth.models import RefreshToken
 from orderhouse.auth.passwords import Hasher
@@ -23,7 +24,7 @@ from orderhouse.runtime import telemetry
 from orderhouse.runtime.database import lanes, postgres, sqlite
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.runtime.once import Asked
-from orderhouse.runtime.web import fastapi_edge, front, problems
+from orderhouse.runtime.web import fastapi_edge, front, problems, protocol
 from orderhouse.runtime.web.refusals import PermissionMissing
 
 _LATE_S = 0.03
@@ -108,6 +109,11 @@ def writes_slowly() -> None:
 def queues_without_end() -> None:
     """Take every write, however many wait."""
     lanes.Lane.full = property(lambda _self: False)  # type: ignore[assignment,method-assign]
+
+
+def keeps_heads_without_end() -> None:
+    """Keep what comes until a head is whole, as the parser does by itself."""
+    protocol.Protocol.data_received = HttpToolsProtocol.data_received  # type: ignore[method-assign]
 
 
 def logs_what_it_was_sent() -> None:
@@ -201,6 +207,7 @@ SEEDED: dict[str, Callable[[], None]] = {
         leaves_syncing_to_the_database,
         writes_slowly,
         queues_without_end,
+        keeps_heads_without_end,
         logs_what_it_was_sent,
         logs_as_text,
         says_what_broke,
