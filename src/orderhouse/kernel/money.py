@@ -57,6 +57,7 @@ def minor(amount: int, currency: str) -> int:
     return -rounded if amount < 0 else rounded
 
 
+@lru_cache(maxsize=4096)
 def minor_text(units: int, currency: str) -> str:
     """Return minor `units` as decimal text with exactly the currency's digits."""
     digits = CURRENCIES[currency]

@@ -90,8 +90,8 @@ class OrderRepository:
         self._tx.change(models.orders, COLUMNS[1:], [_row_of(order)])
         self._tx.add(models.order_lines, self._line_rows([order]))
 
-    def _line_rows(self, orders: Iterable[Order]) -> Iterable[Row]:
-        return (row for order in orders for row in map(add, repeat((self._tx.key(order.id),)), order.lines))
+    def _line_rows(self, orders: Iterable[Order]) -> list[Row]:
+        return [row for order in orders for row in map(add, repeat((self._tx.key(order.id),)), order.lines)]
 
     def save(self, orders: Iterable[Order]) -> None:
         """Keep what may change of orders that are there."""

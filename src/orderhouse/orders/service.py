@@ -40,18 +40,23 @@ class OrderService:
         """Place each order or say why not. A request, a batch and an import are this same call."""
         orders = self._repository(tx)
         cards = orders.cards_of({a.wanted.customer_id for a in asked if isinstance(a.wanted, PlaceOrder)})
-        known = orders.known([reference for a in asked if (reference := _reference(a.wanted))])
-        outcomes = [self._decide(a, cards, known) for a in asked]
+        references = [_reference(a.wanted) for a in asked]
+        known = orders.known([reference for reference in references if reference])
+        outcomes = [self._decide(a, reference, cards, known) for a, reference in zip(asked, references, strict=True)]
         placed = [(o, a) for o, a in zip(outcomes, asked, strict=True) if isinstance(o, Order)]
         orders.add([order for order, _ in placed if order.version == 1])
         for order, _ in placed:
             if order.version > 1:
                 orders.replace(order)
-        tx.tell(_placed(order, a.origin) for order, a in placed)
+        tx.tell([_placed(order, a.origin) for order, a in placed])
         return outcomes
 
     def _decide(
-        self, asked: Asked[Wanted], cards: Mapping[UUID, CustomerCard], known: dict[Reference, Order]
+        self,
+        asked: Asked[Wanted],
+        reference: Reference | None,
+        cards: Mapping[UUID, CustomerCard],
+        known: dict[Reference, Order],
     ) -> Order | Refusal:
         wanted, caller = asked.wanted, asked.caller
         country = None
@@ -64,7 +69,6 @@ class OrderService:
             if not card.active:
                 return CustomerInactive()
             country = card.country
-        reference = _reference(wanted)
         before = known.get(reference) if reference else None
         if before and (refusal := _already(asked, before)):
             return refusal

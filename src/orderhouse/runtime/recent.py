@@ -27,7 +27,7 @@ class Recent:
         """Remember `facts`, in whatever order they come; those that are too old by now are left out."""
         self._latest = max(self._latest, facts[-1].position)
         least = self._latest - self.MOST
-        self._facts.update((fact.position, fact) for fact in facts if fact.position > least)
+        self._facts |= {fact.position: fact for fact in facts if fact.position > least}
         if least - self._forgotten > len(self._facts):
             self._facts = {position: fact for position, fact in self._facts.items() if position > least}
         else:

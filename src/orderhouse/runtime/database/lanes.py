@@ -7,7 +7,7 @@ that only what is bad fails. Nobody is answered before the commit, and who goes 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -86,19 +86,16 @@ class Lane:
             raise DatabaseBusy
         answered: asyncio.Future[list[R | Refusal]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(work, asked, answered, alone))
-        self._wake()
+        if self._enough:
+            self._something.set()
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._run(one), name="lane") for one in self._performs]
         return answered
 
     @property
     def full(self) -> bool:
         """Whether nothing more is taken at the moment."""
         return len(self._waiting) >= self._bound
-
-    def _wake(self) -> None:
-        if self._enough:
-            self._something.set()
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._run(one), name="lane") for one in self._performs]
 
     @property
     def _enough(self) -> bool:
@@ -191,9 +188,9 @@ class Lane:
             return error
 
 
-def _each_its_own(taken: Sequence[_Waiting], outcomes: Iterable[Any]) -> Iterator[tuple[_Waiting, list[Any]]]:
+def _each_its_own(taken: Sequence[_Waiting], outcomes: Iterable[Any]) -> list[tuple[_Waiting, list[Any]]]:
     left = iter(outcomes)
-    return ((waiting, list(islice(left, len(waiting.asked)))) for waiting in taken)
+    return [(waiting, list(islice(left, len(waiting.asked)))) for waiting in taken]
 
 
 def _failed(outcomes: Sequence[Any]) -> BaseException | None:

@@ -9,7 +9,8 @@ solver is not asked at a request; that is two thirds of what an idiomatic route 
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, cast, get_args, get_type_hints
+from operator import attrgetter
+from typing import Annotated, Any, get_args, get_type_hints
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, params
@@ -224,11 +225,11 @@ class HouseRoute(APIRoute):
             parameters.append(documented[name])
         given: dict[str, Provide] = {
             "once": self._once,
-            "caller": lambda request: request.caller,
+            "caller": attrgetter("caller"),
             "match": lambda request: request.match(required=True),
             "match_maybe": lambda request: request.match(required=False),
             "unless": lambda request: request.header(b"if-none-match").removeprefix("W/") or None,
-            "upload": lambda request: request.upload,
+            "upload": attrgetter("upload"),
             "retry_key": lambda request: request.key(),
         }
         return given[name]
@@ -254,9 +255,10 @@ class HouseRoute(APIRoute):
         key = request.key()
         if key is None and self._needs_key:
             raise KeyMissing
-        caller = request.caller
+        caller, database = request.caller, self._edge.database
+        assert database is not None, "looked at when the route was made"
         return OnceCall(
-            cast(Database, self._edge.database),  # Looked at when the route was made.
+            database,
             caller=caller,
             origin=Origin(caller.subject, request.id, request.scope["state"].get("trace", "")),
             operation=self._operation,

@@ -122,9 +122,10 @@ class Request:
 
     def key(self) -> str | None:
         """Return the Idempotency-Key, bare (quoted, it is a string of RFC 9651); None without one."""
-        if b"idempotency-key" not in self._headers:
+        sent = self._headers.get(b"idempotency-key")
+        if sent is None:
             return None
-        said = self.header(b"idempotency-key").strip()
+        said = sent.decode("latin-1").strip()
         quoted = _QUOTED_KEY.fullmatch(said)
         if quoted:
             return _ESCAPED.sub(r"\1", quoted[1])
