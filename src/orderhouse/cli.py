@@ -34,12 +34,11 @@ def up(
     port: Annotated[int | None, typer.Option(help="The port to listen on; 8000 unless set.")] = None,
 ) -> None:
     """Set everything up and serve the whole product from this process."""
-    from orderhouse.assembly import data_folder, one_process, places
-    from orderhouse.assembly.process import share_arenas
+    from orderhouse.assembly import data_folder, one_process, places, process
     from orderhouse.assembly.serving import serve_until_told
     from orderhouse.runtime import telemetry
 
-    share_arenas()
+    process.begin()
     with _told():
         settings = loaded(signs_in=True, host=host, port=port)
         for_people = telemetry.set_up(settings.log_level, settings.log_format)
@@ -60,12 +59,11 @@ def serve(
     """Serve one context alone, as a service with its own port and database."""
     import structlog
 
-    from orderhouse.assembly import data_folder, one_service
-    from orderhouse.assembly.process import share_arenas
+    from orderhouse.assembly import data_folder, one_service, process
     from orderhouse.assembly.serving import serve_until_told
     from orderhouse.runtime import telemetry
 
-    share_arenas()
+    process.begin()
     with _told():
         settings = loaded(signs_in=name == "auth", host=host, port=port)
         telemetry.set_up(settings.log_level, settings.log_format)
@@ -264,11 +262,10 @@ def worker(
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="How many jobs at a time; 8 unless set.")] = None,
 ) -> None:
     """Do jobs in a process of its own, beside the server; several share the work."""
-    from orderhouse.assembly import working
-    from orderhouse.assembly.process import share_arenas
+    from orderhouse.assembly import process, working
     from orderhouse.runtime import telemetry
 
-    share_arenas()
+    process.begin()
     with _told():
         settings = loaded(job_threads=threads)
         telemetry.set_up(settings.log_level, settings.log_format)

@@ -28,6 +28,8 @@ from orderhouse.runtime.web import fastapi_edge, front, problems, protocol
 from orderhouse.runtime.web.refusals import PermissionMissing
 
 _LATE_S = 0.03
+HURRIED_S = 2.0
+"""For how long a caller who does not go on is waited for by a server that hurries."""
 
 
 def answers_before_the_commit() -> None:
@@ -114,6 +116,16 @@ def queues_without_end() -> None:
 def keeps_heads_without_end() -> None:
     """Keep what comes until a head is whole, as the parser does by itself."""
     protocol.Protocol.data_received = HttpToolsProtocol.data_received  # type: ignore[method-assign]
+
+
+def waits_shortly() -> None:
+    """Let go of who does not go on soon, so that nobody has to wait for that: no defect, but a clock that runs fast."""
+    protocol.Protocol.PATIENCE_S = HURRIED_S
+
+
+def waits_for_ever() -> None:
+    """Keep every connection on which a request was begun."""
+    protocol.Protocol.PATIENCE_S = 1e9
 
 
 def logs_what_it_was_sent() -> None:
@@ -208,6 +220,8 @@ SEEDED: dict[str, Callable[[], None]] = {
         writes_slowly,
         queues_without_end,
         keeps_heads_without_end,
+        waits_shortly,
+        waits_for_ever,
         logs_what_it_was_sent,
         logs_as_text,
         says_what_broke,

@@ -1,4 +1,4 @@
-"""How a process treats its memory: looked at from inside another one, for what is said of heaps holds until it ends."""
+"""What a process asks of the system: looked at from inside another one, for what is said holds until that ends."""
 
 import os
 import platform
@@ -59,3 +59,19 @@ def test_threads_share_two_heaps_and_would_not_by_themselves() -> None:
 def test_what_an_operator_said_of_heaps_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
     assert not share_arenas()
+
+
+_FILES = """
+import resource
+from orderhouse.assembly.process import may_open_many_files
+
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, most))
+print(may_open_many_files(), resource.getrlimit(resource.RLIMIT_NOFILE)[0], may_open_many_files(), most)
+"""
+
+
+def test_a_process_may_open_as_many_files_as_the_system_allows() -> None:
+    told = subprocess.run([sys.executable, "-c", _FILES], check=True, capture_output=True, text=True).stdout.split()
+    *found, most = map(int, told)
+    assert found == [65_536 if most < 0 else min(most, 65_536)] * 3

@@ -1,13 +1,34 @@
-"""How a process of ours treats the interpreter it runs in, and the memory it is given."""
+"""How a process of ours treats the interpreter it runs in, and what it asks of the system."""
 
 import ctypes
 import gc
 import os
+import resource
 import sys
 
 # What <malloc.h> of glibc calls M_ARENA_MAX, and the environment variable by which an operator says it.
 _ARENA_MAX, _SAID = -8, "MALLOC_ARENA_MAX"
 _ARENAS = 2
+_FILES = 65_536
+
+
+def begin() -> None:
+    """Ask for what is right for a process that serves or works, before it has any threads."""
+    share_arenas()
+    may_open_many_files()
+
+
+def may_open_many_files() -> int:
+    """Return how many files and connections there may be: as many as the system allows, up to sixty thousand.
+
+    Most systems let a process have a thousand unless it asks, and so many slow callers would keep all others out.
+    """
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        return wanted
+    return now
 
 
 def share_arenas() -> bool:

@@ -2,9 +2,11 @@
 
 Two writes are two system calls, and two packets for the caller to read; and uvicorn looks at every header twice. What
 is out of the ordinary (a stream, HEAD, the last answer of a connection, an answer that is wrong) is left to uvicorn.
-And a head that goes on and on is refused before it ends: until then all of it is kept.
+And a head that goes on and on is refused before it ends, for until then all of it is kept; who begins a request and
+does not go on with it is not waited for.
 """
 
+import asyncio
 from typing import Any
 
 from starlette.types import Message
@@ -21,8 +23,24 @@ _LEFT_TO_UVICORN = frozenset({b"connection", b"transfer-encoding"})
 class Protocol(HttpToolsProtocol):
     """One connection. Of a head, and of what comes around a body, it keeps `h11_max_incomplete_event_size` bytes."""
 
+    PATIENCE_S = 30.0
+    """How long a head may take to come, or the next part of a body; a little longer passes until that is noticed."""
+
     _beside = 0
     """How many bytes came since a request began or a part of its body came."""
+    _since: float | None = None
+    """When that was, by the loop's clock; None while nothing is awaited from the caller."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Expect a request."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._look_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing any more."""
+        self._next_look.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what came; close the connection when a request goes on and on without a part of its body."""
@@ -30,14 +48,28 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.more_body and "path" in self.scope:
-            self._beside = 0  # All of the request is here: a scope is given its path when its head is.
-        elif self._beside > (self.config.h11_max_incomplete_event_size or _MOST_BESIDE):
+            self._beside, self._since = 0, None  # It is all here: a scope is given its path when its head is.
+            return
+        if self._since is None:
+            self._since = self.loop.time()
+        if self._beside > (self.config.h11_max_incomplete_event_size or _MOST_BESIDE):
             self._end_what_does_not_end()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body: how much of that is taken the edge decides."""
-        self._beside = 0
+        self._beside, self._since = 0, None
         super().on_body(body)
+
+    def _look_again(self) -> None:
+        self._next_look = self.loop.call_later(self.PATIENCE_S / 4, self._look)
+
+    def _look(self) -> None:
+        if self.flow.read_paused:
+            self._since = self.loop.time()  # Not the caller is waited for: a body comes faster than it is taken.
+        if self._since is not None and self.loop.time() - self._since > self.PATIENCE_S:
+            self.transport.close()
+        else:
+            self._look_again()
 
     def _end_what_does_not_end(self) -> None:
         if self.transport.is_closing():
