@@ -62,10 +62,10 @@ def state(installation: Installation) -> dict[str, Any]:
     return {**told, "customers": first.get("total")}
 
 
-@pytest.fixture
-def whole(tmp_path: Path, real_data: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> dict[str, Any]:
     """What an undisturbed import comes to."""
-    undisturbed = Installation(tmp_path / "undisturbed", "")
+    undisturbed = Installation(tmp_path_factory.mktemp("undisturbed") / "data", "")
     assert imported(undisturbed, real_data) == 0
     return state(undisturbed)
 
