@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from starlette.types import Message
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
-from orderhouse.runtime.web.protocol import _Answering
+from orderhouse.runtime.web.protocol import Protocol, _Answering
 
 pytestmark = pytest.mark.anyio
 
@@ -143,3 +145,22 @@ async def test_a_request_that_was_answered_or_given_up_is_forgotten_at_once(*, g
         assert cycle() is None, "what waits for the garbage collector makes somebody else wait later"
     finally:
         gc.enable()
+
+
+async def test_whoever_is_awaited_by_nobody_is_not_let_go_of_because_reading_rested() -> None:
+    connection = Protocol(Config(app=lambda: None, http=Protocol), ServerState(), {})
+    wire = Wire()
+    connection.connection_made(wire)
+    connection._since = None  # All of the request is here, and the app takes its time.
+    connection.flow.read_paused = True
+    connection._look()
+    assert connection._since is None
+    connection._since = before = connection.loop.time() - 2 * Protocol.PATIENCE_S
+    connection._look()
+    assert connection._since > before
+    assert not wire.is_closing()
+    connection.flow.read_paused = False
+    connection._since = before
+    connection._look()
+    assert wire.is_closing()
+    connection._next_look.cancel()

@@ -25,10 +25,13 @@ def may_open_many_files() -> int:
     """
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
-    if now != resource.RLIM_INFINITY and now < wanted:
+    if now == resource.RLIM_INFINITY or now >= wanted:
+        return now
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-        return wanted
-    return now
+    except (OSError, ValueError):
+        return now  # Some systems say that there is no limit, and have one; what there was is enough to start with.
+    return wanted
 
 
 def share_arenas() -> bool:

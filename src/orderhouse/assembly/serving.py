@@ -20,7 +20,7 @@ def serve_until_told(product: ASGIApp, settings: Settings) -> None:
         ssl_keyfile=settings.tls_key or None,
         loop="uvloop",
         http=Protocol,
-        # Headers, and as much again as their names' and lines' ends and the target may take.
+        # Headers, and what the target and the ends of lines may take besides.
         h11_max_incomplete_event_size=settings.header_bytes + _BESIDE_HEADERS,
         ws="none",
         lifespan="on",

@@ -21,7 +21,11 @@ def new_id() -> UUID:
 
 def new_id_text() -> str:
     """Return the text of a new id, for who needs no more of it."""
-    digits = f"{_new():032x}"
+    return text_of(f"{_new():032x}")
+
+
+def text_of(digits: str) -> str:
+    """Return the text of the id that has these 32 hexadecimal digits."""
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from orderhouse.kernel.ids import id_of
+from orderhouse.kernel.ids import id_of, text_of
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
@@ -85,8 +85,7 @@ def as_id_or_none(value: UUID | bytes | None) -> UUID | None:
 def id_text(value: UUID | bytes) -> str:
     """Return the text of an id, as a row holds it or as itself: what is only shown needs no object."""
     if isinstance(value, bytes):
-        digits = value.hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return text_of(value.hex())
     return str(value)
 
 

@@ -64,9 +64,10 @@ class Protocol(HttpToolsProtocol):
         self._next_look = self.loop.call_later(self.PATIENCE_S / 4, self._look)
 
     def _look(self) -> None:
-        if self.flow.read_paused:
-            self._since = self.loop.time()  # Not the caller is waited for: a body comes faster than it is taken.
-        if self._since is not None and self.loop.time() - self._since > self.PATIENCE_S:
+        now = self.loop.time()
+        if self._since is not None and self.flow.read_paused:
+            self._since = now  # Not the caller is waited for: a body comes faster than it is taken.
+        if self._since is not None and now - self._since > self.PATIENCE_S:
             self.transport.close()
         else:
             self._look_again()
