@@ -33,6 +33,7 @@ from orderhouse.orders.wiring import SCHEMA, Orders
 from orderhouse.runtime import facts, migrate
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
+from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading, Transaction
 from tests.unit.orders_world import ADA, BOSS, CLERK, asked, caller, change, document, move, wanted
 
@@ -100,6 +101,39 @@ async def test_an_order_is_read_back_as_it_was_placed(orders: Orders) -> None:
         assert await read(orders, order) == order
 
 
+class Asking(Reading):
+    """Keeps every answer; the first questions are answered as they were `before`."""
+
+    def __init__(self, reading: Reading, *before: Sequence[Row]) -> None:
+        self.dialect = reading.dialect
+        self._reading = reading
+        self._before = iter(before)
+        self.answers: list[Sequence[Row]] = []
+
+    def rows(self, sql: str, **values: object) -> Sequence[Row]:
+        answer = next(self._before, None)
+        self.answers.append(self._reading.rows(sql, **values) if answer is None else answer)
+        return self.answers[-1]
+
+
+async def test_an_order_that_changes_while_it_is_read_is_shown_as_one_version(orders: Orders) -> None:
+    """PostgreSQL answers each question as of its own moment: the second may know of what the first did not."""
+    order = await one(orders, wanted(note="n"))
+
+    def shown(reading: Reading, *before: Sequence[Row]) -> tuple[Order, list[dict[str, Any]], list[Sequence[Row]]]:
+        asking = Asking(reading, *before)
+        found = reads.whole(asking, order.id, BOSS)
+        assert found is not None
+        return *found, asking.answers
+
+    *_, answers = await orders.database.read(shown)
+    assert len(answers) == 2
+    await orders.database.write(orders.service.move, asked(move(order, "confirmed", "Paid.")))
+    again, history, _ = await orders.database.read(shown, answers[0])
+    assert again == order
+    assert [(one["name"], one["sequence"]) for one in history] == [("OrderPlaced", 1)]
+
+
 async def test_a_batch_of_a_request_and_documents_is_one_transaction(orders: Orders) -> None:
     outcomes = await placed(
         orders,
@@ -143,8 +177,9 @@ async def test_a_document_taken_anew_has_its_new_lines_and_no_other(orders: Orde
     assert await read(orders, before) == after
     assert after.lines == (OrderLine(1, "A", None, 4, 10**6, 4 * 10**6), OrderLine(2, "A", None, 5, 10**6, 5 * 10**6))
     assert (after.status, after.owner_id, after.note, after.version) == ("returned", "clerk-1", "n", 5)
-    history = (await orders.database.read(reads.history, before.id))[::-1]
-    assert [(one["name"], one["sequence"], one["reason"]) for one in history] == [
+    found = await orders.database.read(reads.whole, before.id, BOSS)
+    assert found is not None
+    assert [(one["name"], one["sequence"], one["reason"]) for one in found[1]] == [
         ("OrderPlaced", 1, None),
         ("OrderMoved", 2, "Broken."),
         ("OrderAssigned", 3, None),

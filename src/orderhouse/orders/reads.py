@@ -6,6 +6,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from orderhouse.kernel import clock, money
 from orderhouse.kernel.pages import cursor_of, key_of
 from orderhouse.kernel.principal import Principal
@@ -14,7 +16,6 @@ from orderhouse.orders.errors import FiltersDoNotCombine, OrderUnknown
 from orderhouse.orders.models import Order, OrderLine, moves_of
 from orderhouse.orders.repository import COLUMNS, of_a_team_mate, order_of
 from orderhouse.orders.schemas import ListHistory, ListOrders, path_of
-from orderhouse.runtime import facts
 from orderhouse.runtime.database.sql import Row, as_id, id_text
 from orderhouse.runtime.database.transaction import Reading
 
@@ -22,6 +23,16 @@ SHOWN = 50
 """How much of its history an order is shown with."""
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM orders"
+_SELECT_WHOLE = (
+    f"SELECT {', '.join(f'orders.{column}' for column in COLUMNS)}, "
+    "line, sku, description, quantity, unit_price, order_lines.amount "
+    "FROM orders LEFT JOIN order_lines ON order_lines.order_id = orders.id WHERE orders.id = :id ORDER BY line"
+)
+_SELECT_HISTORY = (
+    "SELECT sequence, name, at, actor, request_id, data, reason FROM facts LEFT JOIN order_reasons "
+    "ON order_reasons.order_id = facts.aggregate AND order_reasons.version = facts.sequence "
+    "WHERE facts.aggregate = :id AND facts.sequence < :before ORDER BY facts.sequence DESC LIMIT :limit"
+)
 _LISTED = tuple(column for column in COLUMNS if column not in ("note", "fingerprint"))
 _SELECT_LISTED = f"SELECT {', '.join(_LISTED)} FROM orders"
 _NO_END = 2**31 - 1
@@ -31,67 +42,61 @@ _MOST_MATES = 16
 
 def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
     """Return an order with its lines; None when there is none, OrderUnknown when it is not `caller`'s to know of."""
-    order = _visible(reading, order_id, caller)
-    if order is None:
+    # In one question, on PostgreSQL a round trip, so that lines and order are of one version.
+    found = reading.rows(_SELECT_WHOLE, id=order_id)
+    if not found:
         return None
-    lines = reading.rows(
-        "SELECT line, sku, description, quantity, unit_price, amount FROM order_lines "
-        "WHERE order_id = :id ORDER BY line",
-        id=order_id,
-    )
-    return order._replace(lines=tuple(OrderLine(*line) for line in lines))
+    order = _known_to(caller, order_of(found[0][: len(COLUMNS)]), reading)
+    return order._replace(lines=tuple(OrderLine(*row[len(COLUMNS) :]) for row in found if row[-1] is not None))
 
 
-def _visible(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
-    found = reading.row(f"{_SELECT} WHERE id = :id", id=order_id)
-    order = order_of(found) if found else None
-    if order and not order.visible_to(caller) and not of_a_team_mate(reading, order, caller):
+def _known_to(caller: Principal, order: Order, reading: Reading) -> Order:
+    """Return `order` if it is `caller`'s to know of; OrderUnknown otherwise."""
+    if not order.visible_to(caller) and not of_a_team_mate(reading, order, caller):
         raise OrderUnknown.of_anothers()
     return order
 
 
-def history(reading: Reading, order_id: UUID, *, before: int = _NO_END, limit: int = SHOWN) -> list[dict[str, Any]]:
-    """Return what happened to an order last, latest first, with the reasons that were given."""
-    found = facts.history(reading, order_id, before=before, limit=limit)
-    told = reading.rows(
-        "SELECT version, reason FROM order_reasons WHERE order_id = :id AND version >= :first AND version < :before",
-        id=order_id,
-        first=found[-1].sequence if found else before,
-        before=before,
-    )
-    reasons = {row[0]: row[1] for row in told}
+def history(reading: Reading, order_id: UUID, *, before: int, limit: int) -> list[dict[str, Any]]:
+    """Return what made an order's versions below `before`, the latest `limit` of them, latest first, with reasons."""
+    found = reading.rows(_SELECT_HISTORY, id=order_id, before=before, limit=limit)
     return [
         {
-            "sequence": fact.sequence,
-            "name": fact.name,
-            "at": clock.as_text(fact.at),
-            "actor": fact.origin.actor,
-            "request_id": fact.origin.request_id,
-            "data": fact.data,
-            "reason": reasons.get(fact.sequence),
+            "sequence": sequence,
+            "name": name,
+            "at": clock.as_text(at),
+            "actor": actor,
+            "request_id": request_id,
+            "data": orjson.loads(data),
+            "reason": reason,
         }
-        for fact in found
+        for sequence, name, at, actor, request_id, data, reason in found
     ]
 
 
 def whole(reading: Reading, order_id: UUID, caller: Principal) -> tuple[Order, list[dict[str, Any]]] | None:
     """Return an order with its lines and its latest history, in order; None and OrderUnknown as `one`."""
     order = one(reading, order_id, caller)
-    return (order, history(reading, order_id)[::-1]) if order else None
+    if order is None:
+        return None
+    # Up to the version that was read, whatever happened to it since.
+    return order, history(reading, order_id, before=order.version + 1, limit=SHOWN)[::-1]
 
 
 def history_page(
     reading: Reading, order_id: UUID, wanted: ListHistory, caller: Principal
 ) -> tuple[list[dict[str, Any]], str | None] | None:
     """Return a page of what happened to an order, latest first, and the cursor of the next one; None as `whole`."""
-    if _visible(reading, order_id, caller) is None:
+    found = reading.row(f"{_SELECT} WHERE id = :id", id=order_id)
+    if found is None:
         return None
+    _known_to(caller, order_of(found), reading)
     (before,) = key_of("history", wanted.cursor, int) if wanted.cursor else (_NO_END,)
     assert isinstance(before, int), "its shape says so"
     # A cursor can be forged: what no column holds asks for nothing beyond it.
-    found = history(reading, order_id, before=max(0, min(before, _NO_END)), limit=wanted.limit + 1)
-    more = len(found) > wanted.limit
-    shown = found[: wanted.limit]
+    told = history(reading, order_id, before=max(0, min(before, _NO_END)), limit=wanted.limit + 1)
+    more = len(told) > wanted.limit
+    shown = told[: wanted.limit]
     return shown, cursor_of("history", shown[-1]["sequence"]) if more else None
 
 
