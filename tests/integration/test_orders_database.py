@@ -236,6 +236,27 @@ async def test_two_processes_that_move_many_never_deadlock_and_each_order_goes_o
     assert Counter(fact.name for fact in await told(orders)) == {"OrderPlaced": 20, "OrderMoved": 20}
 
 
+async def test_what_was_changed_after_it_was_read_is_decided_anew_and_the_rest_is_kept(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders are read without a lock: who was quicker made the next version, and nobody makes it twice."""
+    before, other = await one(orders), await one(orders)
+    await orders.database.write(orders.service.move, asked(move(before, "confirmed")))
+    wary: list[bool] = []
+
+    def held(self: OrderRepository, ids: Collection[UUID]) -> dict[UUID, Order]:
+        wary.append(self._tx.wary)
+        return really_held(self, ids) if self._tx.wary else {order.id: order for order in (before, other)}
+
+    really_held = OrderRepository.held
+    monkeypatch.setattr(OrderRepository, "held", held)
+    moves = [asked(move(order, "confirmed")) for order in (before, other)]
+    outcomes = await orders.database.write_many(orders.service.move, moves)
+    assert [type(outcome) for outcome in outcomes] == [MoveNotAllowed, Moved]
+    assert wary == [False, True]
+    assert [fact.aggregate for fact in await told(orders) if fact.name == "OrderMoved"] == [before.id, other.id]
+
+
 async def test_of_changes_in_two_processes_to_one_version_one_is_kept(place: Place, orders: Orders) -> None:
     order = await one(orders)
     other = Orders.opened(place, bound=100)

@@ -72,9 +72,14 @@ class OrderRepository:
         }
 
     def held(self, ids: Collection[UUID]) -> dict[UUID, Order]:
-        """Return these orders, without their lines; nobody else changes them before this transaction ends."""
+        """Return these orders, without their lines; what is made of them is kept only if nobody changed them meanwhile.
+
+        Who did has made an order's next version, which is there once: ours is refused, and the work is done again,
+        warily. Then they are locked, so that it is not refused again.
+        """
+        lock = self._tx.for_update if self._tx.wary else ""
         found = self._tx.rows(
-            f"SELECT {', '.join(COLUMNS)} FROM orders WHERE id IN :ids ORDER BY id{self._tx.for_update}",
+            f"SELECT {', '.join(COLUMNS)} FROM orders WHERE id IN :ids ORDER BY id{lock}",
             ids=sorted(set(ids)),
         )
         return {order.id: order for order in map(order_of, found)}
@@ -97,7 +102,8 @@ class OrderRepository:
         """Keep what may change of orders that are there."""
         columns = ("status", "owner_id", "note", "version", "updated_at")
         values = attrgetter("id", *columns)
-        self._tx.change(models.orders, columns, map(values, orders))
+        # In the order of their ids: of two transactions that write the same orders, one waits for the other.
+        self._tx.change(models.orders, columns, sorted(map(values, orders), key=itemgetter(0)))
 
     def add_reasons(self, reasons: Iterable[tuple[UUID, int, str]]) -> None:
         """Keep why orders were moved: (order, version it got, reason)."""
