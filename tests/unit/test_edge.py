@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from starlette.routing import Match
+from starlette.types import Scope
 
 from orderhouse.kernel.principal import ROLES, Role
 from orderhouse.runtime.once import Answer
 from orderhouse.runtime.tokens import SigningKeys, Verifier
-from orderhouse.runtime.web.fastapi_edge import Edge, Once, needs, open_to_all
+from orderhouse.runtime.web.fastapi_edge import Edge, HouseRoute, Once, needs, open_to_all
 from tests.unit import edge_world
 from tests.unit.edge_world import FRAMEWORKS, KEY, LIMITS, THING, Api, MakeThing
 
@@ -117,7 +119,22 @@ def test_who_may_not_is_told_before_the_body_is_looked_at(shared: Api) -> None:
 # Paths
 
 
-@pytest.mark.parametrize("thing", ["1", "tea", THING.replace("-", ""), f"{{{THING}}}", f"{THING}x", "%00", "é", "null"])
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "1",
+        "tea",
+        THING.replace("-", ""),
+        f"{{{THING}}}",
+        f"{THING}x",
+        f"{THING[:-1]}x",
+        "x" * 36,
+        "{}",
+        "%00",
+        "é",
+        "null",
+    ],
+)
 def test_what_is_no_id_names_nothing(shared: Api, thing: str) -> None:
     refused = shared("GET", f"/v1/things/{thing}")
     assert (refused.status_code, code(refused)) == (404, "not_found")
@@ -125,6 +142,24 @@ def test_what_is_no_id_names_nothing(shared: Api, thing: str) -> None:
 
 def test_ids_may_be_written_in_capitals(shared: Api) -> None:
     assert shared("GET", f"/v1/things/{THING.upper()}").json() == {"name": THING}
+
+
+def test_who_names_an_id_is_served_without_a_look_at_every_route(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    really_matches = HouseRoute.matches
+
+    def matches(route: HouseRoute, scope: Scope) -> tuple[Match, Scope]:
+        looked.append(route.path)
+        return really_matches(route, scope)
+
+    monkeypatch.setattr(HouseRoute, "matches", matches)
+    with edge_world.opened(tmp_path, "fastapi") as opened:
+        assert opened("GET", f"/v1/things/{THING}").json() == {"name": THING}
+        assert looked == []
+        assert opened("GET", "/v1/things/tea").status_code == 404
+        assert looked != [], "the control: the router is asked after all"
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/things/", "/v2/things", "//evil.test/v1/things/", "/v1/things%2F"])

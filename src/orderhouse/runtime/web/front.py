@@ -57,6 +57,7 @@ _MAY_READ = (
     "WWW-Authenticate",
     "X-Request-ID",
 )
+_PARAMETER, _ANY_ID, _ID_LENGTH = re.compile(r"{\w+}"), "{}", 36
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:-]{1,128}")
 
 
@@ -74,9 +75,9 @@ class Front:
         app.router.redirect_slashes = False  # One address a thing; and a redirect would trust the caller's Host.
         self._app = app
         self._direct = {
-            (method, route.path): route
+            (method, _PARAMETER.sub(_ANY_ID, route.path)): route
             for route in app.router.routes
-            if isinstance(route, HouseRoute) and not route.param_convertors
+            if isinstance(route, HouseRoute)
             for method in route.methods or ()
         }
         self._limits = limits
@@ -139,10 +140,10 @@ class Front:
         """Serve a request, or say why not."""
         try:
             self._check_bounds(scope)
-            # Most requests are for a path without ids in it: those routes need not be looked for one by one.
-            route = self._direct.get((scope["method"], scope["path"]))
-            if route is not None:
-                scope.update(route=route, path_params={})
+            found = self._found(scope["method"], scope["path"])
+            if found is not None:
+                route, scope["path_params"] = found
+                scope["route"] = route
                 await route.handle(scope, receive, send)
             else:
                 scope["app"] = self._app
@@ -157,6 +158,22 @@ class Front:
             if scope["state"]["told"]["status"]:
                 raise
             await send_refusal(send, scope, Failed())
+
+    def _found(self, method: str, path: str) -> tuple[HouseRoute, dict[str, str]] | None:
+        """Return the route of ours at `path`, and its ids; None where the router has to look at one after the other.
+
+        It would try as many patterns as there are routes before it. What is as long as an id is taken for one; what is
+        not, and stands where an id belongs, names nothing, and the router finds that out.
+        """
+        ids: list[str] = []
+        if len(path) > _ID_LENGTH:
+            parts = path.split("/")
+            ids = [part for part in parts if len(part) == _ID_LENGTH]
+            path = "/".join(_ANY_ID if len(part) == _ID_LENGTH else part for part in parts)
+        route = self._direct.get((method, path))
+        if route is None or len(route.param_convertors) != len(ids):
+            return None
+        return route, dict(zip(route.param_convertors, ids, strict=True)) if ids else {}
 
     def _check_bounds(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
