@@ -17,6 +17,7 @@ from bench import (
     frameworks,
     importing,
     jobs,
+    moving,
     orm,
     overload,
     pages,
@@ -33,6 +34,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "performa
 
 MEASURES: dict[str, Callable[[], dict[str, object]]] = {
     "placing": placing.measure,
+    "moving": moving.measure,
     "pages": pages.measure,
     "reads": reads.measure,
     "verifying": verifying.measure,

@@ -7,15 +7,15 @@ way to the row. They take turns under the same load.
 import asyncio
 import json
 import os
-import shutil
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
 
-from bench import servers
-from bench.reads import Figure, Server, load
+from bench import servers, wrk
+from bench.reads import Figure, load
+from bench.servers import Server
 from bench.talk import call
 from orderhouse.assembly import places
 from orderhouse.assembly.contexts import Contexts
@@ -37,14 +37,13 @@ _SIDES = {"fastapi": "/v1/customers", "flask": "/v1/users"}
 
 def measure() -> dict[str, object]:
     """Return the figures of each kind of route, round by round."""
-    if not shutil.which("wrk"):
-        raise SystemExit("frameworks are measured under wrk, which is not here: install it (Debian: wrk)")
+    wrk.required("frameworks")
     with servers.folder() as folder:
         data = Path(folder) / "data"
         data.mkdir()
         ids = asyncio.run(_fill(data))
         with servers.product(data) as product:
-            server = Server("product", product.url, product.process.pid)
+            server = product.server
             token = product.token()
             for path, made in ids.items():
                 if call(product.url, "GET", f"{path}/{made[0]}", token)["id"] != str(made[0]):

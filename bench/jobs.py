@@ -7,7 +7,6 @@ job of theirs is acknowledged when it is done, and their stores are told to sync
 
 import asyncio
 import random
-import shutil
 import signal
 import statistics
 import subprocess
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import rivals_of_jobs, servers
+from bench import rivals_of_jobs, servers, wrk
 from bench.placing import Load, database_of_its_own
 from bench.talk import call
 from orderhouse.assembly import places
@@ -70,7 +69,7 @@ def _measured(folder: Path, url: str) -> dict[str, object]:
             "in the server": _begun(folder / "inside", url, beside=False),
             "in a worker beside it": _begun(folder / "beside", url, beside=True),
         },
-        "placing": _placing(folder / "placing", url) if shutil.which("wrk") else None,
+        "placing": _placing(folder / "placing", url) if wrk.there() else None,
     }
 
 

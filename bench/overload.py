@@ -6,14 +6,14 @@ which cannot make five times what it can serve: the load is as many clients as t
 more is offered, the less is left to serve it, so this errs on the hard side.
 """
 
-import shutil
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-from bench import servers
-from bench.placing import SECONDS, Load, database_of_its_own
+from bench import servers, wrk
+from bench.limits import SECONDS
+from bench.placing import Load, database_of_its_own
 from bench.servers import Product
 
 ROUNDS = 3
@@ -26,8 +26,7 @@ CALM_S = 30
 
 def measure() -> dict[str, object]:
     """Return the figures of both databases, round by round."""
-    if not shutil.which("wrk"):
-        raise SystemExit("overload is measured under wrk, which is not here: install it (Debian: wrk)")
+    wrk.required("overload")
     with servers.folder() as folder:
         sqlite = _measured(Path(folder) / "data", "")
     with servers.postgres() as url, servers.folder() as folder:

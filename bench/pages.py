@@ -3,7 +3,6 @@
 Two servers of the product, which differ by `ORDERHOUSE_HUGE_PAGES` alone, take turns.
 """
 
-import shutil
 import statistics
 import time
 from contextlib import ExitStack
@@ -12,8 +11,9 @@ from typing import Any
 
 import psutil
 
-from bench import servers
-from bench.placing import ROUNDS, SECONDS, Load, database_of_its_own
+from bench import servers, wrk
+from bench.limits import ROUNDS, SECONDS
+from bench.placing import Load, database_of_its_own
 from orderhouse.assembly import huge_pages
 
 CONNECTIONS = 32
@@ -23,8 +23,7 @@ ASKED_S = sum(huge_pages.PAUSES_S) + 4
 
 def measure() -> dict[str, object]:
     """Return orders a second, processor time an order and memory, without and with huge pages, on both databases."""
-    if not shutil.which("wrk"):
-        raise SystemExit("pages are measured under wrk, which is not here: install it (Debian: wrk)")
+    wrk.required("pages")
     said = huge_pages.ENABLED.read_text().strip() if huge_pages.ENABLED.exists() else "none"
     with servers.postgres() as url:
         return {"kernel": said, "sqlite": _measured(""), "postgresql": _measured(url)}

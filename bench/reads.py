@@ -8,26 +8,20 @@ import asyncio
 import json
 import os
 import random
-import re
-import shutil
 import statistics
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
-import psutil
 import psycopg
 from sqlalchemy.engine import make_url
 
-from bench import servers, shop
+from bench import servers, shop, wrk
 from bench.importing import _fresh
+from bench.servers import Server
 from bench.talk import call
 from orderhouse.kernel.pages import cursor_of
 from orderhouse.kernel.principal import Principal
@@ -50,7 +44,6 @@ CONNECTIONS = 32
 PAGES = 400
 """How many places of the list are read, and the orders on half of these pages one by one."""
 
-_SCRIPT = Path(__file__).with_name("reads.lua")
 _SPAN = shop.YEARS * 365 * 86_400_000_000
 
 
@@ -64,24 +57,9 @@ class Figure:
     cpu_us: float
 
 
-@dataclass(frozen=True)
-class Server:
-    """Somebody who serves the routes."""
-
-    name: str
-    url: str
-    pid: int
-
-    def cpu_s(self) -> float:
-        """Return the processor seconds used so far."""
-        times = psutil.Process(self.pid).cpu_times()
-        return float(times.user + times.system)
-
-
 def measure() -> dict[str, object]:
     """Return the figures of both databases, round by round."""
-    if not shutil.which("wrk"):
-        raise SystemExit("reads are measured under wrk, which is not here: install it (Debian: wrk)")
+    wrk.required("reads")
     told: dict[str, object] = {"orders": ORDERS, "deep_orders": DEEP, "sqlite": _database("")}
     with servers.postgres() as url:
         told["postgresql"] = _database(_fresh(url))
@@ -100,7 +78,7 @@ def _database(url: str) -> dict[str, object]:
         with servers.product(data, url) as product, _rival(data, url) as rival:
             token = product.token()
             _wait_for_analytics(product.url, token)
-            own = Server("product", product.url, product.process.pid)
+            own = product.server
             paths = _paths(product.url, token)
             return {kind: _turns([own, rival], token, chosen, Path(folder)) for kind, chosen in paths.items()}
 
@@ -112,30 +90,12 @@ def _rival(data: Path, url: str) -> Iterator[Server]:
     database = f"sqlite+aiosqlite:///{data}/orders.sqlite3"
     if url:
         database = make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "uvicorn", "bench.rivals.app:app", "--port", str(port), "--no-access-log"]
-    more = ["--loop", "uvloop", "--http", "httptools", "--no-server-header", "--no-date-header"]
-    settings = {**os.environ, "RIVAL_DATABASE_URL": database, "RIVAL_KEYS": str(data / "keys")}
-    with (data / "rival.log").open("wb") as log:
-        root = Path(__file__).resolve().parent.parent
-        process = subprocess.Popen([*command, *more], env=settings, stdout=log, stderr=log, cwd=root)
-    try:
-        _wait_until_served(f"http://127.0.0.1:{port}/v1/orders", process, data / "rival.log")
-        yield Server("rival", f"http://127.0.0.1:{port}", process.pid)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_until_served(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + servers.START_S
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-        except urllib.error.HTTPError:
-            return  # It asks for a token: it serves.
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit(f"the rival did not start:\n{log.read_text()[-4000:]}")
+    url = f"http://127.0.0.1:{port}"
+    command = ["uvicorn", "bench.rivals.app:app", "--port", str(port), "--no-access-log", "--loop", "uvloop"]
+    command += ["--http", "httptools", "--no-server-header", "--no-date-header"]
+    settings = {"RIVAL_DATABASE_URL": database, "RIVAL_KEYS": str(data / "keys")}
+    with servers.rival(command, f"{url}/v1/orders", data / "rival.log", **settings) as process:
+        yield Server("rival", url, process.pid)
 
 
 def _wait_for_analytics(url: str, token: str) -> None:
@@ -181,26 +141,11 @@ def _turns(sides: Sequence[Server], token: str, paths: Sequence[str], folder: Pa
 
 
 def load(server: Server, token: str, paths: Path, seconds: int) -> Figure:
-    command = [
-        "wrk",
-        "-t",
-        "2",
-        "-c",
-        str(CONNECTIONS),
-        "-d",
-        f"{seconds}s",
-        "--timeout",
-        "20s",
-        "-s",
-        str(_SCRIPT),
-        server.url,
-    ]
     before = server.cpu_s()
-    done = subprocess.run([*command, "--", token, str(paths)], check=True, capture_output=True, text=True)
+    told = wrk.run("reads.lua", server.url, token, str(paths), connections=CONNECTIONS, seconds=seconds)
     used = server.cpu_s() - before
-    told = json.loads(re.findall(r"RESULT (.*)", done.stdout)[0])
     if told["errors"]:
-        raise SystemExit(f"{told['errors']} reads of {server.name} failed:\n{done.stdout}")
+        raise SystemExit(f"{told['errors']} reads of {server.name} failed: {told}")
     per_s = round(told["requests"] / told["seconds"])
     return Figure(per_s, told["p50_ms"], told["p99_ms"], round(used / told["requests"] * 1e6))
 

@@ -1,7 +1,7 @@
 """The page of figures, made from what was measured."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 _HEAD = """# Performance
@@ -17,6 +17,8 @@ _NAMES = {
     "loop_32": "limit: a bare loop, 32 orders a commit",
     "cte": "limit: pgbench, the whole order as one statement",
     "sep": "pgbench, a statement at a time",
+    "move": "limit: pgbench, the whole move as one statement",
+    "bare_32": "a server that only parses, writes and answers, 32 connections",
     "product_32": "**Orderhouse, 32 connections**",
     "product_1": "Orderhouse, one connection",
 }
@@ -27,6 +29,7 @@ def page(results: dict[str, Any]) -> str:
     parts = [_HEAD]
     chapters = {
         "placing": _placing,
+        "moving": _moving,
         "pages": _pages,
         "reads": _reads,
         "verifying": _verifying,
@@ -51,24 +54,44 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
         "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a "
         "distinct Idempotency-Key, three lines an order, analytics reading along; load by wrk on the same machine.\n"
     )
+    yield from _beside_the_limit(told)
+
+
+def _moving(told: dict[str, Any]) -> Iterator[str]:
+    yield f"## Moving orders\n\n`python -m bench moving`, {told['at']}, {told['machine']}.\n"
+    yield (
+        "Orders that are confirmed, packed, shipped and delivered, whole as above: a token, permissions, history, "
+        "facts, a stored answer under a distinct Idempotency-Key. What it is measured against sets an order's status "
+        "and version, claims a key and adds a row to an outbox.\n"
+    )
+    yield from _beside_the_limit(told)
+
+
+def _beside_the_limit(told: dict[str, Any]) -> Iterator[str]:
     for database in ("sqlite", "postgresql"):
         found = told[database]
         settings = ", ".join(f"{name} {value}" for name, value in found.get("settings", {}).items())
         yield f"### {'SQLite, synchronous = FULL' if database == 'sqlite' else f'PostgreSQL ({settings})'}\n"
-        yield "| | orders/s: median (min–max) | p50 ms | p99 ms | database CPU, µs an order |\n|---|---|---|---|---|"
+        yield "| | orders/s: median (min–max) | p50 ms | p99 ms | database CPU, µs an order | server CPU, µs an order |"
+        yield "|---|---|---|---|---|---|"
         for name, rounds in found["rounds"].items():
             speeds = [one["per_s"] for one in rounds]
             p50, p99 = (statistics.median(one[key] for one in rounds) for key in ("p50_ms", "p99_ms"))
-            cpu = [one["cpu_us"] for one in rounds if one["cpu_us"]]
+            cpu, server = (_median_if_any([one.get(key) for one in rounds]) for key in ("cpu_us", "server_us"))
             yield (
                 f"| {_NAMES[name]} | {statistics.median(speeds):,.0f} ({min(speeds):,.0f}–{max(speeds):,.0f}) "
-                f"| {p50:.1f} | {p99:.1f} | {f'{statistics.median(cpu):.0f}' if cpu else ''} |"
+                f"| {p50:.1f} | {p99:.1f} | {cpu} | {server} |"
             )
         ratio = found["ratio"]
         yield (
             f"\nOf the limit ({_NAMES[ratio['of']].removeprefix('limit: ')}): **{ratio['median']:.2f}**, "
             f"round by round {', '.join(f'{one:.2f}' for one in ratio['rounds'])}.\n"
         )
+
+
+def _median_if_any(found: Sequence[float | None]) -> str:
+    known = [one for one in found if one is not None]
+    return f"{statistics.median(known):.0f}" if known else ""
 
 
 def _pages(told: dict[str, Any]) -> Iterator[str]:

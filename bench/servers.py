@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -77,6 +78,20 @@ def tool(name: str) -> str:
     return found or name
 
 
+@dataclass(frozen=True)
+class Server:
+    """Somebody who serves."""
+
+    name: str
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the processor seconds used so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+
 class Product:
     """A running `orderhouse up`."""
 
@@ -100,10 +115,10 @@ class Product:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
 
-    def cpu(self) -> float:
-        """Return the processor seconds the server has used."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return float(times.user + times.system)
+    @property
+    def server(self) -> Server:
+        """Return it as one of those who are compared."""
+        return Server("product", self.url, self.process.pid)
 
 
 def environment(data: Path, database_url: str = "", **settings: str) -> dict[str, str]:
@@ -146,6 +161,36 @@ def product(
             process.kill()
             process.wait()
         log.close()
+
+
+@contextmanager
+def rival(arguments: Sequence[str], url: str, log: Path, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Yield somebody else's server, a module run by this interpreter, once it answers at `url`, whatever it answers."""
+    root = Path(__file__).resolve().parent.parent
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], env={**os.environ, **settings}, stdout=file, stderr=file, cwd=root
+        )
+    try:
+        _wait_until_served(process, url, log)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_served(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except urllib.error.HTTPError:
+            return  # It refuses to answer this: it serves.
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"the rival did not start:\n{log.read_text()[-4000:]}")
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:

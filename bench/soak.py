@@ -5,13 +5,12 @@ usual, so that it is full when everything else is warm. ORDERHOUSE_BENCH_MINUTES
 """
 
 import os
-import shutil
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import servers
+from bench import servers, wrk
 from bench.placing import Load, database_of_its_own
 from bench.servers import Product
 from bench.talk import call
@@ -28,8 +27,7 @@ FLAT_MIB_PER_HOUR = 64.0
 
 def measure() -> dict[str, object]:
     """Return the memory of the server over time, on both databases, and its slope."""
-    if not shutil.which("wrk"):
-        raise SystemExit("soak is measured under wrk, which is not here: install it (Debian: wrk)")
+    wrk.required("soak")
     with servers.postgres() as url, servers.folder() as folder, ThreadPoolExecutor(2) as both:
         # At once: memory is what counts here, and not how much is placed.
         sqlite = both.submit(_soaked, Path(folder) / "sqlite", "")

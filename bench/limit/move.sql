@@ -1,0 +1,2 @@
+\set id random(1,20000)
+WITH o AS (UPDATE orders SET status = CASE status WHEN 'pending' THEN 'on_hold' ELSE 'pending' END, version = version + 1, updated_at = now() WHERE id = :id RETURNING id, version), k AS (INSERT INTO idem(user_id,key,req_hash,order_id) SELECT 1,gen_random_uuid()::text,'\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff',id FROM o ON CONFLICT DO NOTHING), x AS (INSERT INTO outbox(topic,aggregate_id,payload) SELECT 'order.moved',id,'{"id":1,"from":"pending","to":"on_hold","version":2}' FROM o) SELECT id,version FROM o;
