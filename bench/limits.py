@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bench import servers
+from bench import servers, wrk
+from bench.servers import Server
 
 LIMIT = Path(__file__).parent / "limit"
 ROUNDS = int(os.environ.get("ORDERHOUSE_BENCH_ROUNDS", "5"))
@@ -70,6 +71,30 @@ def pgbench(url: str, script: str) -> Figure:
     return Figure(float(found[1]), waits[len(waits) // 2] / 1e3, waits[int(len(waits) * 0.99)] / 1e3)
 
 
+def warmed(url: str, script: str) -> None:
+    """Run a script once before it counts.
+
+    The first load of all makes the server's files, and whoever is first pays for it. And how tables are read is planned
+    once: what was planned while they were empty would stay a scan of all there is.
+    """
+    pgbench(url, script)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+
+
+def under_wrk(
+    server: Server, script: str, *arguments: str, connections: int, seconds: int = SECONDS
+) -> tuple[Figure, int]:
+    """Return the figure of a script of wrk at `server`, and how many requests were answered; each has to be well."""
+    before = server.cpu_s()
+    told = wrk.run(script, server.url, *arguments, connections=connections, seconds=seconds)
+    if told["errors"]:
+        raise SystemExit(f"{told['errors']} requests to {server.name} were not answered well: {told}")
+    answered = told["requests"]
+    used = round((server.cpu_s() - before) / answered * 1e6, 1)
+    return Figure(round(answered / told["seconds"]), told["p50_ms"], told["p99_ms"], server_us=used), answered
+
+
 def with_cpu(url: str, run: Callable[[], Figure]) -> Figure:
     """Return the figure of `run` with what PostgreSQL's processes used of the processor for each."""
     with psycopg.connect(url) as connection:
@@ -92,6 +117,18 @@ def _used(server: psutil.Process) -> float:
             continue
         total += times.user + times.system
     return total
+
+
+def beside_loops(what: str, file: Path, run: Callable[[int], Figure]) -> dict[str, object]:
+    """Return what `run`, given connections, reached beside the bare loops that place or move, in turns."""
+    loops = {"loop_1": 1, "loop_32": 32}
+    rounds: dict[str, list[Figure]] = {name: [] for name in (*loops, "product_32", "product_1")}
+    for _ in range(ROUNDS):
+        for name, batch in loops.items():
+            rounds[name].append(loop(what, file, batch))
+        rounds["product_32"].append(run(32))
+        rounds["product_1"].append(run(1))
+    return told(rounds, "product_32", "loop_1")
 
 
 def told(rounds: Mapping[str, Sequence[Figure]], product: str, limit: str) -> dict[str, object]:

@@ -1,6 +1,7 @@
 -- Moves for wrk: each order is confirmed, and when all of them are, each is packed, and so on; a distinct
 -- Idempotency-Key each. There have to be so many that none is delivered before the end.
 -- Arguments: a token, a file with the id of a placed order a line, and how many threads share them.
+local told = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "told.lua")
 local counter, thread_number = 0, 0
 local orders, token, prefix = {}, nil, nil
 local way = { "confirmed", "packed", "shipped", "delivered" }
@@ -34,9 +35,5 @@ function request()
 end
 
 function done(summary, latency)
-  io.write(string.format(
-    'RESULT {"requests":%d,"seconds":%.6f,"errors":%d,"p50_ms":%.3f,"p99_ms":%.3f}\n',
-    summary.requests, summary.duration / 1e6,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+  told.result(summary, latency, "")
 end

@@ -29,15 +29,9 @@ def measure() -> dict[str, object]:
 def _sqlite() -> dict[str, object]:
     with servers.folder() as folder, servers.product(Path(folder) / "data") as product:
         moves = Moves(product, Path(folder))
-        loops = {"loop_1": 1, "loop_32": 32}
-        rounds: dict[str, list[Figure]] = {name: [] for name in (*loops, "product_32", "product_1")}
-        for _ in range(ROUNDS):
-            for name, batch in loops.items():
-                rounds[name].append(limits.loop("move", Path(folder) / "limit.sqlite3", batch))
-            rounds["product_32"].append(moves.run(32))
-            rounds["product_1"].append(moves.run(1))
+        found = limits.beside_loops("move", Path(folder) / "limit.sqlite3", moves.run)
         moves.check()
-    return limits.told(rounds, "product_32", "loop_1")
+    return found
 
 
 def _postgres() -> dict[str, object]:
@@ -52,7 +46,7 @@ def _postgres() -> dict[str, object]:
         with servers.product(Path(folder) / "data", mine) as product:
             moves = Moves(product, Path(folder))
             rounds: dict[str, list[Figure]] = {name: [] for name in ("move", "product_32", "product_1")}
-            limits.pgbench(limit, "move")
+            limits.warmed(limit, "move")
             for _ in range(ROUNDS):
                 rounds["move"].append(limits.with_cpu(limit, lambda: limits.pgbench(limit, "move")))
                 rounds["product_32"].append(limits.with_cpu(mine, lambda: moves.run(32)))
@@ -80,14 +74,9 @@ class Moves:
         """Return the figures of one round with that many connections; every move of it has to be made."""
         self._file.write_text("".join(f"{order}\n" for order in islice(self._ids, ORDERS[connections])))
         arguments = [self._token, str(self._file), str(min(2, connections))]
-        before = self._product.server.cpu_s()
-        told = wrk.run("moving.lua", self._product.url, *arguments, connections=connections, seconds=SECONDS)
-        if told["errors"]:
-            raise SystemExit(f"{told['errors']} orders were not moved: {told}")
-        moved = told["requests"]
-        used = (self._product.server.cpu_s() - before) / moved * 1e6
+        figure, moved = limits.under_wrk(self._product.server, "moving.lua", *arguments, connections=connections)
         self._moved += moved
-        return Figure(round(moved / told["seconds"]), told["p50_ms"], told["p99_ms"], server_us=round(used, 1))
+        return figure
 
     def check(self) -> None:
         """Count what is there: each move made a version, and those under way at the end of a round are not told."""

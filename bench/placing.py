@@ -5,8 +5,7 @@ The product is whole: a documented route, a token, permissions, history, facts, 
 Idempotency-Key, three lines an order, and the analytics reading along.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,9 @@ def measure() -> dict[str, object]:
 def _sqlite() -> dict[str, object]:
     with servers.folder() as folder, servers.product(Path(folder) / "data") as product:
         load = Load(product)
-        loops = {"loop_1": 1, "loop_32": 32}
-        rounds: dict[str, list[Figure]] = {name: [] for name in (*loops, "product_32", "product_1")}
-        for _ in range(ROUNDS):
-            for name, batch in loops.items():
-                rounds[name].append(limits.loop("place", Path(folder) / "limit.sqlite3", batch))
-            rounds["product_32"].append(load.run(32))
-            rounds["product_1"].append(load.run(1))
+        found = limits.beside_loops("place", Path(folder) / "limit.sqlite3", load.run)
         load.check()
-    return limits.told(rounds, "product_32", "loop_1")
+    return found
 
 
 def _postgres() -> dict[str, object]:
@@ -48,12 +41,8 @@ def _postgres() -> dict[str, object]:
         limit, least, mine = (database_of_its_own(url) for _ in range(3))
         settings = limits.schema(limit)
         limits.schema(least)
-        # The first load of all makes the server's files, and whoever is first pays for it. And how tables are read is
-        # planned once: what was planned while they were empty would stay a scan of all there is.
         for database in (limit, least):
-            limits.pgbench(database, "cte")
-            with psycopg.connect(database, autocommit=True) as connection:
-                connection.execute("ANALYZE")
+            limits.warmed(database, "cte")
         with servers.product(Path(folder) / "data", mine) as product, _bare(least, Path(folder)) as bare:
             load = Load(product)
             rounds: dict[str, list[Figure]] = {
@@ -71,14 +60,11 @@ def _postgres() -> dict[str, object]:
     return {**limits.told(rounds, "product_32", "cte"), "settings": settings}
 
 
-@contextmanager
-def _bare(url: str, folder: Path) -> Iterator[Server]:
-    """Yield the server that does the least."""
+def _bare(url: str, folder: Path) -> AbstractContextManager[Server]:
+    """Run the server that does the least."""
     port = servers.free_port()
-    address = f"http://127.0.0.1:{port}"
     command = ["bench.rivals.bare", str(port)]
-    with servers.rival(command, address, folder / "bare.log", BARE_DATABASE_URL=url) as process:
-        yield Server("bare", address, process.pid)
+    return servers.rival("bare", command, port, folder / "bare.log", BARE_DATABASE_URL=url)
 
 
 def database_of_its_own(url: str) -> str:
@@ -114,23 +100,18 @@ class Load:
         return self._figure(server, connections, SECONDS)[0]
 
     def _figure(self, server: Server, connections: int, seconds: int) -> tuple[Figure, int]:
-        before = server.cpu_s()
-        told = self._sent(server.url, connections, seconds, look=False)
-        if told["errors"]:
-            raise SystemExit(f"{told['errors']} orders were not placed: {told}")
-        placed = told["requests"]
-        used = (server.cpu_s() - before) / placed * 1e6
-        return Figure(round(placed / told["seconds"]), told["p50_ms"], told["p99_ms"], server_us=round(used, 1)), placed
+        arguments = self._arguments(look=False)
+        return limits.under_wrk(server, "load.lua", *arguments, connections=connections, seconds=seconds)
 
     def storm(self, connections: int, seconds: int) -> dict[str, Any]:
         """Return how orders from that many connections were answered, whatever became of them."""
-        told = self._sent(self.product.url, connections, seconds, look=True)
+        arguments = self._arguments(look=True)
+        told = wrk.run("load.lua", self.product.url, *arguments, connections=connections, seconds=seconds)
         self._placed += told["placed"]
         return told
 
-    def _sent(self, url: str, connections: int, seconds: int, *, look: bool) -> dict[str, Any]:
-        arguments = ["look" if look else "", self._token, *self._customers]
-        return wrk.run("load.lua", url, *arguments, connections=connections, seconds=seconds)
+    def _arguments(self, *, look: bool) -> list[str]:
+        return ["look" if look else "", self._token, *self._customers]
 
     def check(self) -> None:
         """Count what is there: at least every order that was acknowledged."""

@@ -1,4 +1,5 @@
 -- Reads for wrk: a random one of many paths each time. Arguments: a token and a file with a path a line.
+local told = dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "told.lua")
 local requests, thread_number = {}, 0
 
 function setup(thread)
@@ -17,9 +18,5 @@ function request()
 end
 
 function done(summary, latency)
-  io.write(string.format(
-    'RESULT {"requests":%d,"seconds":%.6f,"errors":%d,"p50_ms":%.3f,"p99_ms":%.3f}\n',
-    summary.requests, summary.duration / 1e6,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+  told.result(summary, latency, "")
 end

@@ -11,7 +11,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -19,7 +19,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy.engine import make_url
 
-from bench import servers, shop, wrk
+from bench import limits, servers, shop, wrk
 from bench.importing import _fresh
 from bench.servers import Server
 from bench.talk import call
@@ -83,19 +83,16 @@ def _database(url: str) -> dict[str, object]:
             return {kind: _turns([own, rival], token, chosen, Path(folder)) for kind, chosen in paths.items()}
 
 
-@contextmanager
-def _rival(data: Path, url: str) -> Iterator[Server]:
-    """Yield the rival, served as the product is: one process of uvicorn with uvloop and httptools."""
+def _rival(data: Path, url: str) -> AbstractContextManager[Server]:
+    """Run the rival, served as the product is: one process of uvicorn with uvloop and httptools."""
     port = servers.free_port()
     database = f"sqlite+aiosqlite:///{data}/orders.sqlite3"
     if url:
         database = make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
-    url = f"http://127.0.0.1:{port}"
     command = ["uvicorn", "bench.rivals.app:app", "--port", str(port), "--no-access-log", "--loop", "uvloop"]
     command += ["--http", "httptools", "--no-server-header", "--no-date-header"]
     settings = {"RIVAL_DATABASE_URL": database, "RIVAL_KEYS": str(data / "keys")}
-    with servers.rival(command, f"{url}/v1/orders", data / "rival.log", **settings) as process:
-        yield Server("rival", url, process.pid)
+    return servers.rival("rival", command, port, data / "rival.log", **settings)
 
 
 def _wait_for_analytics(url: str, token: str) -> None:
@@ -141,13 +138,10 @@ def _turns(sides: Sequence[Server], token: str, paths: Sequence[str], folder: Pa
 
 
 def load(server: Server, token: str, paths: Path, seconds: int) -> Figure:
-    before = server.cpu_s()
-    told = wrk.run("reads.lua", server.url, token, str(paths), connections=CONNECTIONS, seconds=seconds)
-    used = server.cpu_s() - before
-    if told["errors"]:
-        raise SystemExit(f"{told['errors']} reads of {server.name} failed: {told}")
-    per_s = round(told["requests"] / told["seconds"])
-    return Figure(per_s, told["p50_ms"], told["p99_ms"], round(used / told["requests"] * 1e6))
+    """Return the figure of one round of reads."""
+    found, _ = limits.under_wrk(server, "reads.lua", token, str(paths), connections=CONNECTIONS, seconds=seconds)
+    assert found.server_us is not None
+    return Figure(round(found.per_s), found.p50_ms, found.p99_ms, round(found.server_us))
 
 
 def _deep_sqlite() -> dict[str, object]:

@@ -164,8 +164,9 @@ def product(
 
 
 @contextmanager
-def rival(arguments: Sequence[str], url: str, log: Path, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Yield somebody else's server, a module run by this interpreter, once it answers at `url`, whatever it answers."""
+def rival(name: str, arguments: Sequence[str], port: int, log: Path, **settings: str) -> Iterator[Server]:
+    """Yield somebody else's server, a module run by this interpreter, once it answers at `port`, whatever that is."""
+    url = f"http://127.0.0.1:{port}"
     root = Path(__file__).resolve().parent.parent
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -173,7 +174,7 @@ def rival(arguments: Sequence[str], url: str, log: Path, **settings: str) -> Ite
         )
     try:
         _wait_until_served(process, url, log)
-        yield process
+        yield Server(name, url, process.pid)
     finally:
         process.terminate()
         process.wait(20)

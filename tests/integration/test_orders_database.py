@@ -244,12 +244,12 @@ async def test_what_was_changed_after_it_was_read_is_decided_anew_and_the_rest_i
     await orders.database.write(orders.service.move, asked(move(before, "confirmed")))
     wary: list[bool] = []
 
-    def held(self: OrderRepository, ids: Collection[UUID]) -> dict[UUID, Order]:
+    def to_change(self: OrderRepository, ids: Collection[UUID]) -> dict[UUID, Order]:
         wary.append(self._tx.wary)
-        return really_held(self, ids) if self._tx.wary else {order.id: order for order in (before, other)}
+        return really_to_change(self, ids) if self._tx.wary else {order.id: order for order in (before, other)}
 
-    really_held = OrderRepository.held
-    monkeypatch.setattr(OrderRepository, "held", held)
+    really_to_change = OrderRepository.to_change
+    monkeypatch.setattr(OrderRepository, "to_change", to_change)
     moves = [asked(move(order, "confirmed")) for order in (before, other)]
     outcomes = await orders.database.write_many(orders.service.move, moves)
     assert [type(outcome) for outcome in outcomes] == [MoveNotAllowed, Moved]

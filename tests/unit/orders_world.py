@@ -95,7 +95,7 @@ class Remembering:
         there = {(one.source, one.external_reference or ""): one for one in self.kept.values()}
         return {reference: there[reference] for reference in references if reference in there}
 
-    def held(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+    def to_change(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         self.questions += 1
         return {one: self.kept[one] for one in ids if one in self.kept}
 

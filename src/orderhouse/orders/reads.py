@@ -25,7 +25,7 @@ SHOWN = 50
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM orders"
 _SELECT_WHOLE = (
     f"SELECT {', '.join(f'orders.{column}' for column in COLUMNS)}, "
-    "line, sku, description, quantity, unit_price, order_lines.amount "
+    f"{', '.join(f'order_lines.{field}' for field in OrderLine._fields)} "
     "FROM orders LEFT JOIN order_lines ON order_lines.order_id = orders.id WHERE orders.id = :id ORDER BY line"
 )
 _SELECT_HISTORY = (

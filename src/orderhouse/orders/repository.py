@@ -71,7 +71,7 @@ class OrderRepository:
             )
         }
 
-    def held(self, ids: Collection[UUID]) -> dict[UUID, Order]:
+    def to_change(self, ids: Collection[UUID]) -> dict[UUID, Order]:
         """Return these orders, without their lines; what is made of them is kept only if nobody changed them meanwhile.
 
         Who did has made an order's next version, which is there once: ours is refused, and the work is done again,

@@ -84,16 +84,16 @@ class OrderService:
     def move(self, tx: Transaction, asked: Sequence[Asked[Move]]) -> Sequence["Moved | Refusal"]:
         """Take each order where it is wanted, in the order of asking, or say why not."""
         orders = self._repository(tx)
-        held = orders.held([a.wanted.order_id for a in asked])
+        current = orders.to_change([a.wanted.order_id for a in asked])
         outcomes: list[Moved | Refusal] = []
         for a in asked:
             try:
-                before = _seen(orders, held.get(a.wanted.order_id), a)
+                before = _seen(orders, current.get(a.wanted.order_id), a)
                 after = before.move(a.wanted.wanted.to, at=a.at)
             except Refusal as refusal:
                 outcomes.append(refusal)
                 continue
-            held[after.id] = after
+            current[after.id] = after
             outcomes.append(Moved(before, after, a.wanted.wanted.reason, a.origin))
         moved = [outcome for outcome in outcomes if isinstance(outcome, Moved)]
         orders.save({m.after.id: m.after for m in moved}.values())
@@ -106,19 +106,19 @@ class OrderService:
     def change(self, tx: Transaction, asked: Sequence[Asked[Change]]) -> Sequence[Order | Refusal]:
         """Change each order as it is wanted, or say why not."""
         orders = self._repository(tx)
-        held = orders.held([a.wanted.order_id for a in asked])
+        current = orders.to_change([a.wanted.order_id for a in asked])
         outcomes: list[Order | Refusal] = []
         changed: dict[UUID, Order] = {}
         for a in asked:
             try:
-                order = _seen(orders, held.get(a.wanted.order_id), a)
+                order = _seen(orders, current.get(a.wanted.order_id), a)
                 facts = list(_changes(order, a))
             except Refusal as refusal:
                 outcomes.append(refusal)
                 continue
             tx.tell(fact for _, fact in facts)
             order = facts[-1][0] if facts else order
-            held[order.id] = order
+            current[order.id] = order
             if facts:
                 changed[order.id] = order
             outcomes.append(order)
