@@ -1,5 +1,6 @@
 """Bar 21, heads: a request that does not end is refused before it fills the server's memory."""
 
+import email
 import json
 import socket
 from collections.abc import Iterator
@@ -56,8 +57,13 @@ def test_bar_21_a_head_that_does_not_end_is_refused(product: Product, begun: byt
         connection.sendall(begun + (b"x: y\r\n" * 12_000 if begun == START else b"x" * 66_000))
         head, _, body = heard(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 431 ")
-    assert b"content-type: application/problem+json" in head
-    assert json.loads(body)["type"] == "/problems/headers_too_large"
+    headers = email.message_from_bytes(head.partition(b"\r\n")[2])
+    problem = json.loads(body)
+    assert problem["type"] == "/problems/headers_too_large"
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"] == problem["request_id"]
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-length"] == str(len(body))
 
 
 @pytest.mark.parametrize("begun", [START + b"x-large: ", CHUNKED + b"x-large: "], ids=["header", "trailer"])

@@ -76,14 +76,19 @@ async def send_parts(send: Send, answer: Streamed) -> None:
 
 async def send_refusal(send: Send, scope: Scope, refusal: Refusal, *more: tuple[bytes, bytes]) -> None:
     """Send `refusal` as a problem."""
-    body = problems.body_of(refusal, scope["state"]["request_id"], scope["raw_path"].decode("latin-1"))
+    status, headers, body = problem_of(refusal, scope["state"]["request_id"], scope["raw_path"].decode("latin-1"))
+    scope["state"]["refused"] = refusal.code
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def problem_of(refusal: Refusal, request_id: str, path: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return the status, the headers and the body by which `refusal` is told."""
+    body = problems.body_of(refusal, request_id, path)
     headers = [
         (b"content-type", problems.MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         *problems.headers_of(refusal),
-        *more,
     ]
-    scope["state"]["refused"] = refusal.code
-    await send({"type": "http.response.start", "status": problems.status_of(type(refusal)), "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return problems.status_of(type(refusal)), headers, body

@@ -13,7 +13,7 @@ from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from orderhouse.kernel.ids import new_id_text
-from orderhouse.runtime.web import problems
+from orderhouse.runtime.web.answers import problem_of
 from orderhouse.runtime.web.refusals import HeadersTooLarge
 
 _MOST_BESIDE = 65_536
@@ -78,9 +78,11 @@ class Protocol(HttpToolsProtocol):
         self.logger.warning("A request was refused whose head does not end.")
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            body = problems.body_of(HeadersTooLarge(), new_id_text(), "")
-            head = (b"content-type: ", problems.MEDIA_TYPE.encode(), b"\r\ncontent-length: %d" % len(body))
-            self.transport.write(b"".join((STATUS_LINE[431], *head, b"\r\nconnection: close\r\n\r\n", body)))
+            request_id = new_id_text()
+            status, headers, body = problem_of(HeadersTooLarge(), request_id, "")
+            said = (*headers, (b"x-request-id", request_id.encode()), (b"connection", b"close"))
+            lines = (b"%b: %b\r\n" % header for header in said)
+            self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
