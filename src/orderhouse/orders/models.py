@@ -1,7 +1,6 @@
 """An order, the rules that hold for it whoever asks, and the tables it is kept in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from operator import attrgetter, mul
@@ -176,8 +175,7 @@ def _lines(wanted: Sequence[WantedLine | ImportedLine]) -> tuple[OrderLine, ...]
 _said = attrgetter("sku", "description", "quantity", "unit_price")
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerCard:
+class CustomerCard(NamedTuple):
     """What orders keeps of a customer: its own small copy, fed by facts."""
 
     customer_id: UUID

@@ -6,7 +6,6 @@ committed is stored: what was refused or failed left nothing behind and may be t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -70,8 +69,7 @@ class _Keyed(NamedTuple, Generic[W]):
     key: _Key | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept(Generic[W, R]):
+class _Kept(NamedTuple, Generic[W, R]):
     """Work whose answers are stored. Equal work shares a transaction."""
 
     work: Work[Asked[W], R]
@@ -169,7 +167,7 @@ class OnceCall:
         whatever refusal the work decided on.
         """
         keyed = _Keyed(Asked(wanted, self._caller, clock.now(), self._origin), self._key)
-        kept = _Kept(work, answer)
+        kept: Work[_Keyed[W], Answer] = _Kept(work, answer)  # type: ignore[assignment]  # mypy: a tuple is never called
         try:
             return await self._tried(kept, keyed)
         except Refusal as refusal:
@@ -177,10 +175,10 @@ class OnceCall:
                 raise
         return await self._tried(kept, keyed)
 
-    async def _tried(self, kept: _Kept[Any, Any], keyed: _Keyed[Any]) -> Answer:
+    async def _tried(self, kept: Work[_Keyed[W], Answer], keyed: _Keyed[W]) -> Answer:
         if self._key is None:
             return await self._database.write(kept, keyed)
-        running, key = self._database.running, self._key.id.bytes
+        running, key = self._database.running, self._key.id.int
         if key in running:
             await self._turn(key)
         running[key] = future = self._database.put(kept, keyed)
@@ -190,7 +188,7 @@ class OnceCall:
         finally:
             del running[key]
 
-    async def _turn(self, key: bytes) -> None:
+    async def _turn(self, key: int) -> None:
         """Wait until nobody in this process is doing what has this key; other processes meet at the database."""
         running = self._database.running
         try:

@@ -35,7 +35,7 @@ class Database(ABC):
     def __init__(self, context: str) -> None:
         """Belong to `context`."""
         self.name = context
-        self.running: dict[bytes, asyncio.Future[Any]] = {}
+        self.running: dict[int, asyncio.Future[Any]] = {}
         """The keys of the requests that are being done right now, in this process."""
         self._recent: Recent | None = None
         self._listeners: list[asyncio.Event] = []
