@@ -13,8 +13,8 @@ noisy: trust ratios, and differences of a factor of two, not of a fifth.
 """
 
 _NAMES = {
-    "loop_1": "limit: a bare loop, one order a commit",
-    "loop_32": "limit: a bare loop, 32 orders a commit",
+    "loop_1": "limit: a bare loop, one a commit",
+    "loop_32": "limit: a bare loop, 32 a commit",
     "cte": "limit: pgbench, the whole order as one statement",
     "sep": "pgbench, a statement at a time",
     "move": "limit: pgbench, the whole move as one statement",
@@ -54,7 +54,7 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
         "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a "
         "distinct Idempotency-Key, three lines an order, analytics reading along; load by wrk on the same machine.\n"
     )
-    yield from _beside_the_limit(told)
+    yield from _beside_the_limit(told, "order")
 
 
 def _moving(told: dict[str, Any]) -> Iterator[str]:
@@ -64,15 +64,15 @@ def _moving(told: dict[str, Any]) -> Iterator[str]:
         "facts, a stored answer under a distinct Idempotency-Key. What it is measured against sets an order's status "
         "and version, claims a key and adds a row to an outbox.\n"
     )
-    yield from _beside_the_limit(told)
+    yield from _beside_the_limit(told, "move")
 
 
-def _beside_the_limit(told: dict[str, Any]) -> Iterator[str]:
+def _beside_the_limit(told: dict[str, Any], each: str) -> Iterator[str]:
     for database in ("sqlite", "postgresql"):
         found = told[database]
         settings = ", ".join(f"{name} {value}" for name, value in found.get("settings", {}).items())
         yield f"### {'SQLite, synchronous = FULL' if database == 'sqlite' else f'PostgreSQL ({settings})'}\n"
-        yield "| | orders/s: median (min–max) | p50 ms | p99 ms | database CPU, µs an order | server CPU, µs an order |"
+        yield f"| | {each}s/s: median (min–max) | p50 ms | p99 ms | database CPU, µs each | server CPU, µs each |"
         yield "|---|---|---|---|---|---|"
         for name, rounds in found["rounds"].items():
             speeds = [one["per_s"] for one in rounds]
