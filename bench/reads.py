@@ -141,7 +141,7 @@ def load(server: Server, token: str, paths: Path, seconds: int) -> Figure:
     """Return the figure of one round of reads."""
     found, _ = limits.under_wrk(server, "reads.lua", token, str(paths), connections=CONNECTIONS, seconds=seconds)
     assert found.server_us is not None
-    return Figure(round(found.per_s), found.p50_ms, found.p99_ms, round(found.server_us))
+    return Figure(found.per_s, found.p50_ms, found.p99_ms, round(found.server_us))
 
 
 def _deep_sqlite() -> dict[str, object]:

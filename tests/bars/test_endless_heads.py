@@ -64,6 +64,9 @@ def test_bar_21_a_head_that_does_not_end_is_refused(product: Product, begun: byt
     assert headers["x-request-id"] == problem["request_id"]
     assert headers["cache-control"] == "no-store"
     assert headers["content-length"] == str(len(body))
+    assert headers["x-content-type-options"] == "nosniff"
+    lines = map(json.loads, (Path(product.environment["ORDERHOUSE_DATA_DIR"]) / "server.log").read_text().splitlines())
+    assert [line["event"] for line in lines if line.get("request_id") == problem["request_id"]] == ["endless_head"]
 
 
 @pytest.mark.parametrize("begun", [START + b"x-large: ", CHUNKED + b"x-large: "], ids=["header", "trailer"])

@@ -58,6 +58,11 @@ def head_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def carried(request_id: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what every answer carries, whoever makes it."""
+    return (b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")
+
+
 async def send_answer(send: Send, answer: Answer) -> None:
     """Send `answer`."""
     await send({"type": "http.response.start", "status": answer.status, "headers": head_of(answer)})

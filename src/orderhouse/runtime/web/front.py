@@ -23,7 +23,7 @@ from orderhouse.kernel.errors import Refusal, Unavailable
 from orderhouse.kernel.ids import new_id, new_id_text
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.refused import Recorder, Refused
-from orderhouse.runtime.web.answers import send_refusal
+from orderhouse.runtime.web.answers import carried, send_refusal
 from orderhouse.runtime.web.bodies import Limits
 from orderhouse.runtime.web.fastapi_edge import HouseRoute
 from orderhouse.runtime.web.refusals import (
@@ -119,12 +119,12 @@ class Front:
             # Whoever can GET can ask for the headers alone; the server below still sees a HEAD in its own scope.
             asked = {**scope, "method": "GET"}
         told = state["told"] = {"status": 0, "bytes": 0}
-        carried = ((b"x-request-id", state["request_id"].encode()), (b"x-content-type-options", b"nosniff"))
+        also = carried(state["request_id"])
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
-                message["headers"] = [*message["headers"], *carried]
+                message["headers"] = [*message["headers"], *also]
             elif asked is not scope:
                 message["body"] = b""
             else:

@@ -9,12 +9,15 @@ does not go on with it is not waited for.
 import asyncio
 from typing import Any
 
+import structlog
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from orderhouse.kernel.ids import new_id_text
-from orderhouse.runtime.web.answers import problem_of
+from orderhouse.runtime.web.answers import carried, problem_of
 from orderhouse.runtime.web.refusals import HeadersTooLarge
+
+log = structlog.get_logger("orderhouse.requests")
 
 _MOST_BESIDE = 65_536
 _LEFT_TO_UVICORN = frozenset({b"connection", b"transfer-encoding"})
@@ -75,13 +78,12 @@ class Protocol(HttpToolsProtocol):
     def _end_what_does_not_end(self) -> None:
         if self.transport.is_closing():
             return
-        self.logger.warning("A request was refused whose head does not end.")
+        request_id = new_id_text()
+        log.warning("endless_head", request_id=request_id)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            request_id = new_id_text()
             status, headers, body = problem_of(HeadersTooLarge(), request_id, "")
-            said = (*headers, (b"x-request-id", request_id.encode()), (b"connection", b"close"))
-            lines = (b"%b: %b\r\n" % header for header in said)
+            lines = (b"%b: %b\r\n" % one for one in (*headers, *carried(request_id), (b"connection", b"close")))
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         self.transport.close()
 
