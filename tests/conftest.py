@@ -1,9 +1,10 @@
 """What every test may stand on: a real PostgreSQL, the real data, and a last line that says what could not be run."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,10 +13,18 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from orderhouse.assembly import places
 from orderhouse.assembly.facts import REGISTRY
+from orderhouse.assembly.places import SCHEMAS
 from orderhouse.kernel.events import NewFact
+from orderhouse.runtime import migrate
+from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.registry import Kinds
+from tests.installation import Installation
+from tests.integration import things
+from tests.integration.orders_world import House, opened
 
 _SLICE = Path(__file__).parent / "data" / "online-retail-slice.csv"
 
@@ -68,28 +77,99 @@ def _postgres() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(_postgres: str) -> Iterator[str]:
     """A database of this worker's own; tests use schemas of their own in it."""
-    yield from _database(_postgres)
-
-
-@pytest.fixture
-def empty_postgres_url(_postgres: str) -> Iterator[str]:
-    """A database of this test's own."""
-    yield from _database(_postgres)
+    with _database_of(_postgres) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def module_postgres_url(_postgres: str) -> Iterator[str]:
     """A database of this module's own."""
-    yield from _database(_postgres)
+    with _database_of(_postgres) as url:
+        yield url
 
 
-def _database(server: str) -> Iterator[str]:
+@contextmanager
+def _database_of(server: str, like: str = "template1") -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """What a test runs on: whatever stands on this runs on each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Callable[[str], Place]:
+    """Returns a place of that name with nothing in it."""
+
+    def place(name: str) -> Place:
+        if database == "sqlite":
+            return tmp_path / f"{name}.sqlite3"
+        return PostgresPlace(request.getfixturevalue("postgres_url"), f"{name}_{uuid4().hex[:12]}")
+
+    return place
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, empty: Callable[[str], Place]) -> Place:
+    """A place with the tables of the context its test is marked with, and nothing in them."""
+    [context] = request.node.get_closest_marker("context").args
+    where = empty(context)
+    if isinstance(where, Path):
+        shutil.copy(request.getfixturevalue("_migrated_folder") / where.name, where)
+    else:
+        _make(context, where)
+    return where
+
+
+@pytest.fixture
+def installation(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iterator[Installation]:
+    """A place for the whole product, with all tables and nothing in them."""
+    folder = tmp_path / "data"
+    if database == "sqlite":
+        yield Installation(shutil.copytree(request.getfixturevalue("_migrated_folder"), folder))
+        return
+    folder.mkdir(mode=0o700)
+    with _database_of(request.getfixturevalue("_postgres"), request.getfixturevalue("_migrated_database")) as url:
+        yield Installation(folder, url)
+
+
+@pytest.fixture
+async def house(installation: Installation) -> AsyncIterator[House]:
+    """The product in this process: all contexts and their readers, without a socket."""
+    async with opened(installation) as running:
+        yield running
+
+
+# Who only needs tables gets a copy of some: to migrate takes longer than most tests do.
+
+
+@pytest.fixture(scope="session")
+def _migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Installation(tmp_path_factory.mktemp("migrated") / "data")
+    for context in (*SCHEMAS, "things"):
+        _make(context, made.place(context))
+    return made.folder
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(_postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with _database_of(_postgres) as url:
+        places.migrate_all(Installation(tmp_path_factory.mktemp("migrated"), url).settings)
+        yield str(make_url(url).database)
+
+
+def _make(context: str, place: Place) -> None:
+    if context == "things":
+        things.create(place)
+    else:
+        migrate.migrate(SCHEMAS[context], place)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from bench import servers
 from bench.servers import Product
+from orderhouse.assembly.places import place_of
+from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import SigningKeys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Installation:
     """A data folder and a database, to start the product on as often as a test likes."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str = "") -> None:
         self.folder = folder
         self.database_url = database_url
 
@@ -25,6 +28,14 @@ class Installation:
             return servers.product(self.folder, self.database_url, **settings)
         spoilt = (sys.executable, "-m", "tests.bars.spoilt", ",".join(defects))
         return servers.product(self.folder, self.database_url, spoilt, **settings, PYTHONPATH=str(ROOT))
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(data_dir=self.folder, database_url=self.database_url, _env_file=None)  # type: ignore[call-arg,arg-type]
+
+    def place(self, context: str) -> Place:
+        """Return where the database of `context` is."""
+        return place_of(context, self.settings)
 
     @property
     def environment(self) -> dict[str, str]:

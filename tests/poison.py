@@ -3,24 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from uuid import UUID
 
 import orjson
 
-from orderhouse.assembly import places
+from orderhouse.assembly.places import SCHEMAS
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Database, open_database
 from orderhouse.runtime.database.sql import as_id
 from orderhouse.runtime.database.transaction import Transaction
-from orderhouse.runtime.settings import Settings
+from tests.installation import Installation
 
 WRONG = {"country": 33, "active": True}
 
 
 async def told(
-    folder: Path,
-    database_url: str,
+    installation: Installation,
     name: str,
     data: Mapping[str, object],
     *,
@@ -44,36 +42,34 @@ async def told(
         )
         return asked
 
-    async with _opened("customers", folder, database_url) as database:
+    async with _opened("customers", installation) as database:
         await database.write(work, None)
 
 
-async def dead_letter(folder: Path, database_url: str) -> str:
+async def dead_letter(installation: Installation) -> str:
     """Return the id of a letter that is dead, and thus stays as it is, while a server runs."""
     about = new_id()
-    await told(folder, database_url, "CustomerAdded", WRONG, about=about, sequence=1)
+    await told(installation, "CustomerAdded", WRONG, about=about, sequence=1)
 
     def work(tx: Transaction, asked: Sequence[None]) -> Sequence[str | None]:
         found = tx.row("UPDATE queue SET state = 'dead' WHERE lane = :about RETURNING id", about=str(about))
         return [str(as_id(found[0])) if found else None for _ in asked]
 
-    async with _opened("orders", folder, database_url) as database, asyncio.timeout(10):
+    async with _opened("orders", installation) as database, asyncio.timeout(10):
         while not (letter := await database.write(work, None)):
             await asyncio.sleep(0.01)
     return letter
 
 
 @asynccontextmanager
-async def _opened(context: str, folder: Path, database_url: str) -> AsyncIterator[Database]:
-    settings = Settings(data_dir=folder, database_url=database_url, _env_file=None)  # type: ignore[call-arg,arg-type]
-    schema = places.SCHEMAS[context]
-    database = open_database(context, places.place_of(context, settings), schema.tables, refusals={})
+async def _opened(context: str, installation: Installation) -> AsyncIterator[Database]:
+    database = open_database(context, installation.place(context), SCHEMAS[context].tables, refusals={})
     try:
         yield database
     finally:
         await database.close()
 
 
-def customer(folder: Path, database_url: str, about: UUID) -> None:
+def customer(installation: Installation, about: UUID) -> None:
     """Tell of a customer whose country is a number."""
-    asyncio.run(told(folder, database_url, "CustomerAdded", WRONG, about=about, sequence=1))
+    asyncio.run(told(installation, "CustomerAdded", WRONG, about=about, sequence=1))

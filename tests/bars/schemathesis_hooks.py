@@ -14,6 +14,7 @@ from schemathesis import Case, GenerationMode, HookContext, Response
 
 from tests import poison
 from tests.bars import schemathesis_auth
+from tests.installation import Installation
 
 KNOWN: dict[str, str] = json.loads(os.environ["KNOWN_IDS"])
 REPORT = Path(os.environ["ANSWERS_REPORT"])
@@ -141,7 +142,7 @@ def _cancelled() -> str:
 def _parked() -> str:
     """Return a fact about a customer that nobody can read, once it is parked."""
     about = uuid.uuid4()
-    poison.customer(Path(os.environ["DATA_FOLDER"]), "", about)
+    poison.customer(Installation(Path(os.environ["DATA_FOLDER"])), about)
     while True:
         address = "/v1/dead-letters?limit=200"
         while address:

@@ -148,7 +148,7 @@ class World:
             "api_key_id": str(new_id()),
             "context": "customers",
             "reader": "orders.customers",
-            "letter_id": await poison.dead_letter(self.installation.folder, self.installation.database_url),
+            "letter_id": await poison.dead_letter(self.installation),
         }
         for name in MADE:
             self.ids[name] = await self.fresh(name)

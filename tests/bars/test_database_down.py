@@ -178,7 +178,7 @@ async def test_bar_18_control_a_server_that_waits_for_ever_is_caught(
 ) -> None:
     monkeypatch.setattr(sqlite, "_TURN_S", 3)
     monkeypatch.setattr(sqlite, "_BUSY_MS", 3000)
-    async with opened(tmp_path) as house:
+    async with opened(Installation(tmp_path)) as house:
         customer = await house.customer()
         await house.order(customer)
         with held(tmp_path / "orders.sqlite3"):
@@ -192,7 +192,7 @@ async def test_bar_18_control_a_drivers_error_that_nobody_translates_is_caught(
     own: OwnPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_ours", lambda error: RuntimeError(str(error)))
-    async with opened(tmp_path, own.url) as house:
+    async with opened(Installation(tmp_path, own.url)) as house:
         await house.customer()
         await asyncio.to_thread(own.stop)
         assert (await house("GET", "/v1/orders")).status_code == 500

@@ -24,9 +24,9 @@ from orderhouse.runtime.database.database import Place
 from tests.bars import job_hands
 from tests.bars.counts import count
 from tests.bars.job_hands import OWNER, POINTS
-from tests.integration.jobs_world import asked, migrated, opened
+from tests.integration.jobs_world import asked, opened
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600), pytest.mark.context("jobs")]
 
 LEASE_S = 0.5
 WAIT_S = 30
@@ -78,10 +78,10 @@ def until(holds: Callable[[], object], within_s: float = WAIT_S) -> None:
         time.sleep(0.002)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def hands(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
+@pytest.fixture
+def hands(place: Place, tmp_path: Path) -> Iterator[Hands]:
     (tmp_path / "seen").mkdir()
-    made = Hands(migrated(request, tmp_path), tmp_path / "seen")
+    made = Hands(place, tmp_path / "seen")
     yield made
     made.close()
 

@@ -5,8 +5,8 @@ import multiprocessing
 import random
 import signal
 from collections import Counter
-from pathlib import Path
-from uuid import UUID, uuid4
+from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 
@@ -14,7 +14,6 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.transaction import Reading
 from tests.bars import killed_reader
 from tests.bars.counts import FULL, count
@@ -76,12 +75,9 @@ class Shop:
             return await database.read(asked)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
-    if request.param == "sqlite":
-        return Shop(tmp_path / "log.sqlite3", tmp_path / "own.sqlite3")
-    url = request.getfixturevalue("postgres_url")
-    return Shop(*(PostgresPlace(url, f"{name}_{uuid4().hex[:12]}") for name in ("log", "own")))
+@pytest.fixture
+def shop(empty: Callable[[str], Place]) -> Shop:
+    return Shop(empty("log"), empty("own"))
 
 
 def test_bar_10_a_reader_that_is_killed_loses_no_effect_and_has_none_twice(shop: Shop) -> None:

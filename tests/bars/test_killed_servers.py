@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import pytest
 
 from orderhouse.assembly import examination
-from orderhouse.runtime.settings import Settings
 from tests.bars.counts import FULL, count
 from tests.bars.load import Findings, Load
 from tests.bars.refreshes import RefreshLoad
@@ -161,12 +160,9 @@ async def _every_call(sweep: Sweep) -> None:
 
 def sound(installation: Installation) -> bool:
     """Return whether the doctor has nothing to say of the databases."""
-    settings = Settings(
-        data_dir=installation.folder,
-        database_url=installation.database_url,  # type: ignore[arg-type]  # pydantic makes a secret of it
-        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own
+    return all(
+        good for what, good, _ in examination.examine(installation.settings) if not what.startswith("data folder")
     )
-    return all(good for what, good, _ in examination.examine(settings) if not what.startswith("data folder"))
 
 
 async def test_bar_8_control_answers_before_the_commit_are_caught(traced: Tracer, installation: Installation) -> None:

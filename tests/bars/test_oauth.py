@@ -11,15 +11,10 @@ from orderhouse.auth.wiring import SCHEMA
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from tests.bars.counts import count
-from tests.integration.auth_world import migrated, served
+from tests.integration.auth_world import served
 from tests.integration.oauth_world import Visit, added
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from orderhouse.assembly import places
 from orderhouse.assembly.contexts import Contexts
 from orderhouse.kernel import clock
 from orderhouse.kernel.events import Origin
@@ -20,7 +19,6 @@ from orderhouse.orders import reads, service
 from orderhouse.orders.models import CustomerCard, Order
 from orderhouse.orders.schemas import PlaceOrder
 from orderhouse.runtime.once import Asked
-from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import SigningKeys
 from tests.bars.counts import count
 from tests.installation import Installation
@@ -42,14 +40,7 @@ CLERK = Principal("clerk", "clerk")
 @pytest.fixture
 async def filled(installation: Installation) -> set[str]:
     """The ids of the orders that are there before anybody looks."""
-    settings = Settings(
-        data_dir=installation.folder,
-        database_url=installation.database_url,  # type: ignore[arg-type]  # pydantic makes a secret of it
-        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own
-    )
-    installation.folder.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(places.migrate_all, settings)
-    contexts = Contexts.opened(settings)
+    contexts = Contexts.opened(installation.settings)
     try:
         await contexts.orders.database.write(service._keep_card, CustomerCard(CUSTOMER, True, "France", 1))
         there: set[str] = set()
@@ -183,7 +174,7 @@ async def test_bar_6_control_a_cursor_of_the_instant_alone_is_caught(
         return [comparison if "after_id" in one else one for one in where], values
 
     monkeypatch.setattr(reads, "_between", careless)
-    async with opened(installation.folder, installation.database_url) as house:
+    async with opened(installation) as house:
         seen, _ = await walked(house, "/v1/orders?limit=200")
     missed, twice = filled - set(seen), len(seen) - len(set(seen))
     assert missed if fault == "missed" else twice

@@ -21,7 +21,7 @@ from tests.installation import Installation
 from tests.integration import things
 from tests.integration.orders_world import House, order
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600), pytest.mark.context("things")]
 
 ORDERS = 20
 
@@ -146,15 +146,6 @@ def raced(place: Place, *, forgetful: bool = False) -> tuple[int, int, set[str]]
     workers = [subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=root) for _ in range(2)]
     said = [json.loads(worker.communicate()[0]) for worker in workers]
     return keys, sum(one["executed"] for one in said), {body for one in said for body in one["bodies"]}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    where: Place = tmp_path / "things.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"things_{uuid4().hex[:12]}")
-    things.create(where)
-    return where
 
 
 async def test_bar_3_two_processes_execute_each_key_once(place: Place) -> None:

@@ -66,16 +66,11 @@ class Findings:
     lines: int = 0
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-async def examined(kind: str, folder: Path, *defects: str) -> Findings:
+async def examined(database: str, folder: Path, *defects: str) -> Findings:
     """Run a server through good, bad and broken requests, and while its database is away; return what was found."""
     said = Canaries()
     found = Findings()
-    async with _installed(kind, folder, said) as (installation, own):
+    async with _installed(database, folder, said) as (installation, own):
         with installation.started(*defects, log_level="info") as product:
             answers = await _asked(product, installation.token(), said)
             await asyncio.to_thread(_nonsense, product.url)
@@ -102,8 +97,10 @@ def _is_object(line: str) -> bool:
 
 
 @asynccontextmanager
-async def _installed(kind: str, folder: Path, said: Canaries) -> AsyncIterator[tuple[Installation, OwnPostgres | None]]:
-    if kind == "sqlite":
+async def _installed(
+    database: str, folder: Path, said: Canaries
+) -> AsyncIterator[tuple[Installation, OwnPostgres | None]]:
+    if database == "sqlite":
         yield Installation(folder / "data", ""), None
         return
     with own_postgres() as own:
@@ -272,8 +269,10 @@ def _stored(installation: Installation) -> dict[str, str]:
     return {name: "\n".join(found) for name, found in rows.items()}
 
 
-async def test_bar_29_no_secret_is_logged_stored_or_told_and_every_line_is_an_object(kind: str, tmp_path: Path) -> None:
-    found = await examined(kind, tmp_path)
+async def test_bar_29_no_secret_is_logged_stored_or_told_and_every_line_is_an_object(
+    database: str, tmp_path: Path
+) -> None:
+    found = await examined(database, tmp_path)
     assert found.told == set()
     assert found.logged == set()
     assert found.no_json == []

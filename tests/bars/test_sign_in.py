@@ -18,9 +18,9 @@ from orderhouse.kernel.ids import new_id
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from tests.bars.counts import count
-from tests.integration.auth_world import World, migrated, opened
+from tests.integration.auth_world import World, opened
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth"), pytest.mark.timeout(600)]
 
 PAIRS = count(80, 500)
 # Of so few pairs chance alone makes more: three standard deviations of what two equal crowds come to.
@@ -58,11 +58,6 @@ async def separable(world: World) -> float:
 
 def _auc(some: Sequence[float], others: Sequence[float]) -> float:
     return sum((one < other) + 0.5 * (one == other) for one in some for other in others) / (len(some) * len(others))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def test_bar_28_time_does_not_tell_who_is_known(place: Place, tmp_path: Path) -> None:

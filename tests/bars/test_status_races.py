@@ -27,9 +27,10 @@ FIRST_MOVES = models.MOVES["placed"]
 async def houses(installation: Installation) -> AsyncIterator[Sequence[House]]:
     """On PostgreSQL two servers on one database; on SQLite the one that may serve from a folder."""
     async with AsyncExitStack() as stack:
-        url = installation.database_url
-        folders = [installation.folder, installation.folder.with_name("other")][: 2 if url else 1]
-        yield [await stack.enter_async_context(opened(folder, url)) for folder in folders]
+        servers = [installation]
+        if installation.database_url:
+            servers.append(Installation(installation.folder.with_name("other"), installation.database_url))
+        yield [await stack.enter_async_context(opened(one)) for one in servers]
 
 
 async def raced(houses: Sequence[House], orders: int) -> list[tuple[Counter[int], bool]]:

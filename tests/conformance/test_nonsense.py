@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from orderhouse.kernel.ids import new_id
+from tests.installation import Installation
 from tests.integration.orders_world import House, opened
 from tests.unit.test_edge import NONSENSE, UNFIT
 
@@ -24,7 +25,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with opened(tmp_path_factory.mktemp("house") / "data", "") as running:
+    async with opened(Installation(tmp_path_factory.mktemp("house") / "data")) as running:
         yield running
 
 

@@ -17,7 +17,7 @@ def test_a_dead_letter_is_mended_and_replayed_and_nobody_else_noticed(own_house:
     house = own_house
     before = house.customer()
     about = new_id()
-    poison.customer(house.installation.folder, house.installation.database_url, about)
+    poison.customer(house.installation, about)
     once_it_is([str(about)], lambda: [one["event"]["subject"] for one in letters(house)], within_s=10)
 
     house.order(before)

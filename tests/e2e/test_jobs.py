@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import pytest
-
 from bench import servers
 from bench.talk import call
 from tests.e2e.caller import House, once_it_is, order
@@ -31,12 +29,6 @@ def worker(installation: Installation, *arguments: str, **settings: str) -> Iter
     finally:
         process.kill()
         process.wait()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def installation(request: pytest.FixtureRequest, tmp_path: Any) -> Installation:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    return Installation(tmp_path / "data", url)
 
 
 def test_the_product_does_jobs_itself(house: House) -> None:

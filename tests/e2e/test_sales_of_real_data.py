@@ -14,8 +14,8 @@ from rich.console import Console
 
 from orderhouse.assembly import importing, places
 from orderhouse.assembly.contexts import Contexts
-from orderhouse.runtime.settings import Settings
 from tests.independent import online_retail_ledger as ledger
+from tests.installation import Installation
 from tests.integration.orders_world import House, opened
 
 ZONES = ["Europe/London", "Asia/Tokyo", "Asia/Kolkata", "America/Los_Angeles"]
@@ -28,14 +28,14 @@ def documents(real_data: Path) -> list[ledger.Document]:
     return ledger.read(real_data)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
 def imported(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real_data: Path
-) -> tuple[Path, str]:
-    """The data folder and database of a house that has imported the real data."""
-    folder = tmp_path_factory.mktemp("house") / "data"
-    url = request.getfixturevalue("module_postgres_url") if request.param == "postgresql" else ""
-    settings = Settings(data_dir=folder, database_url=url, _env_file=None)  # type: ignore[call-arg,arg-type]
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory, real_data: Path
+) -> Installation:
+    """An installation that has imported the real data."""
+    url = request.getfixturevalue("module_postgres_url") if database == "postgresql" else ""
+    made = Installation(tmp_path_factory.mktemp("house") / "data", url)
+    settings = made.settings
     places.migrate_all(settings)
 
     async def take() -> bool:
@@ -49,13 +49,12 @@ def imported(
             await contexts.close()
 
     assert asyncio.run(take())
-    return folder, url
+    return made
 
 
 @pytest.fixture
-async def house(imported: tuple[Path, str], documents: list[ledger.Document]) -> AsyncIterator[House]:
-    folder, url = imported
-    async with opened(folder, url) as running:
+async def house(imported: Installation, documents: list[ledger.Document]) -> AsyncIterator[House]:
+    async with opened(imported) as running:
         sales = sum(document.kind == "sale" for document in documents)
         with anyio.fail_after(120):
             while (await told(running, "status", FIRST, LAST, "Europe/London"))["totals"]["orders"] < sales:

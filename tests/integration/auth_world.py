@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 
 from orderhouse.auth.mail import Mail
@@ -23,15 +22,13 @@ from orderhouse.auth.sealing import Sealer
 from orderhouse.auth.service.asking import FIRST_PARTY, NOBODY, Where
 from orderhouse.auth.service.sessions import Given, RefreshWith
 from orderhouse.auth.service.sign_ins import SignInFrom
-from orderhouse.auth.wiring import SCHEMA, Auth, opened_database
+from orderhouse.auth.wiring import Auth, opened_database
 from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Unavailable
 from orderhouse.kernel.events import Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal, permissions_of
-from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.revocations import Revocations
@@ -155,15 +152,6 @@ class World:
 
     def close(self) -> None:
         self._threads.shutdown()
-
-
-def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
-    """Return a place with auth's tables, on the database the fixture's parameter names."""
-    where: Place = folder / "auth.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"auth_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, where)
-    return where
 
 
 @asynccontextmanager

@@ -5,23 +5,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 
 from orderhouse.customers.models import CustomerState
 from orderhouse.customers.schemas import AddCustomer
-from orderhouse.customers.wiring import SCHEMA, Customers
+from orderhouse.customers.wiring import Customers
 from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal, Role
-from orderhouse.runtime import facts, migrate
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Database, Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web.bodies import Limits
@@ -31,15 +29,6 @@ from orderhouse.runtime.web.front import Front
 W = TypeVar("W")
 
 CLERK = Principal("clerk-7", "clerk")
-
-
-def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
-    """Return a place with the customers' tables, on the database the fixture's parameter names."""
-    where: Place = folder / "customers.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"customers_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, where)
-    return where
 
 
 @asynccontextmanager

@@ -10,34 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orderhouse.customers.wiring import SCHEMA as CUSTOMERS
 from orderhouse.customers.wiring import Customers
 from orderhouse.kernel import money
 from orderhouse.orders.importers.driver import Progress, import_from
 from orderhouse.orders.importers.online_retail import OnlineRetail
 from orderhouse.orders.importers.report import ImportReport, ReportFile
 from orderhouse.orders.service import OrderService
-from orderhouse.orders.wiring import SCHEMA as ORDERS
 from orderhouse.orders.wiring import Orders
-from orderhouse.runtime import facts, migrate
-from orderhouse.runtime.database.database import Database, Place
-from orderhouse.runtime.database.postgres import PostgresPlace
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where an installation keeps everything."""
-
-    folder: Path
-    postgres_url: str | None = None
-
-    def place(self, context: str) -> Place:
-        return PostgresPlace(self.postgres_url, context) if self.postgres_url else self.folder / f"{context}.sqlite3"
-
-    def migrated(self) -> "Site":
-        for schema in (CUSTOMERS, ORDERS):
-            migrate.migrate(schema, self.place(schema.context))
-        return self
+from orderhouse.runtime import facts
+from orderhouse.runtime.database.database import Database
+from tests.installation import Installation
 
 
 @dataclass(frozen=True)
@@ -106,11 +88,11 @@ class World:
 
 
 @asynccontextmanager
-async def opened(site: Site) -> AsyncIterator[World]:
-    customers = Customers.opened(site.place("customers"))
-    orders = Orders.opened(site.place("orders"), bound=2048)
+async def opened(installation: Installation) -> AsyncIterator[World]:
+    customers = Customers.opened(installation.place("customers"))
+    orders = Orders.opened(installation.place("orders"), bound=2048)
     try:
-        yield World(site.folder, customers, orders)
+        yield World(installation.folder, customers, orders)
     finally:
         await orders.database.close()
         await customers.database.close()
@@ -124,11 +106,11 @@ def shown(amount: int) -> str:
     return money.exact_text(amount, "GBP")
 
 
-async def _take(site: Site, file: Path) -> None:
-    async with opened(site) as world:
+async def _take(installation: Installation, file: Path) -> None:
+    async with opened(installation) as world:
         print("begun", flush=True)  # noqa: T201 - whoever started this program waits for it
         await world.take(file)
 
 
 if __name__ == "__main__":
-    asyncio.run(_take(Site(Path(sys.argv[1]), sys.argv[3] if len(sys.argv) > 3 else None), Path(sys.argv[2])))
+    asyncio.run(_take(Installation(Path(sys.argv[1]), sys.argv[3]), Path(sys.argv[2])))

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 from pydantic import Field
 
@@ -22,16 +21,15 @@ from orderhouse.jobs.kinds.ping import ping
 from orderhouse.jobs.models.jobs import JobState
 from orderhouse.jobs.schemas import AskJob, Named
 from orderhouse.jobs.service.jobs import JobService
-from orderhouse.jobs.wiring import SCHEMA, Jobs
+from orderhouse.jobs.wiring import Jobs
 from orderhouse.jobs.worker import Worker
 from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Conflict, Unavailable
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal, Role
-from orderhouse.runtime import facts, migrate
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web.bodies import Limits
@@ -175,15 +173,6 @@ class Deeds:
             self.go_on.wait(WAIT_S)
 
         return fail, lean, refuse, say, slow, deaf
-
-
-def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
-    """Return a place with the jobs' tables, on the database the fixture's parameter names."""
-    where: Place = folder / "jobs.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"jobs_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, where)
-    return where
 
 
 class World:

@@ -11,9 +11,9 @@ import httpx2
 
 from orderhouse.assembly import one_process, places
 from orderhouse.kernel.principal import Role
-from orderhouse.runtime.settings import Settings
 from orderhouse.runtime.tokens import SigningKeys
 from orderhouse.runtime.web.front import Front
+from tests.installation import Installation
 
 LINES = [{"sku": "TEA", "description": "Tea, loose", "quantity": 2, "unit_price": "3.50"}]
 
@@ -101,13 +101,13 @@ def order(customer: str, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, database_url: str = "") -> AsyncIterator[House]:
+async def opened(installation: Installation) -> AsyncIterator[House]:
     """Run the product, all contexts and followers, without a socket."""
-    settings = Settings(data_dir=folder, database_url=database_url, _env_file=None)  # type: ignore[call-arg,arg-type]
+    settings = installation.settings
     await asyncio.to_thread(places.migrate_all, settings)
     front = one_process.app(settings)
     async with front.running():
-        house = House(front, folder)
+        house = House(front, installation.folder)
         try:
             yield house
         finally:

@@ -5,19 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 
 from orderhouse.kernel import clock
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal, Role
-from orderhouse.runtime import facts, migrate
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Database, Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web.bodies import Limits
@@ -25,21 +22,12 @@ from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
 from orderhouse.tasks.models.tasks import TaskState
 from orderhouse.tasks.schemas.tasks import AddTask
-from orderhouse.tasks.wiring import SCHEMA, Tasks
+from orderhouse.tasks.wiring import Tasks
 
 W = TypeVar("W")
 
 CLERK = Principal("clerk-7", "clerk")
 SHOP = "Europe/London"
-
-
-def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
-    """Return a place with the tasks' tables, on the database the fixture's parameter names."""
-    where: Place = folder / "tasks.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"tasks_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, where)
-    return where
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """docs/howto/add-a-column.md, done as it is written, on a copy of the code and a database with somebody in it."""
 
-import os
 import re
 import shlex
 import shutil
@@ -10,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orderhouse.assembly.places import SCHEMAS, place_of
-from orderhouse.runtime.migrate import current, drift, migrate
-from orderhouse.runtime.settings import Settings
+from orderhouse.runtime.migrate import current, drift
 from orderhouse.users.wiring import SCHEMA, Users
+from tests.installation import Installation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -30,18 +28,11 @@ def blocks(kind: str) -> list[str]:
 class Workplace:
     """A copy of the code that may be changed, and an installation that runs it."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, installation: Installation) -> None:
         self.folder = folder
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-        self.settings = Settings(data_dir=folder / "data", database_url=database_url, _env_file=None)  # type: ignore[call-arg,arg-type]
-        self.place = place_of("users", self.settings)
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ORDERHOUSE_", "COV"))},
-            "PYTHONPATH": str(folder / "src"),
-            "ORDERHOUSE_DATA_DIR": str(folder / "data"),
-            **({"ORDERHOUSE_DATABASE_URL": database_url} if database_url else {}),
-            "COLUMNS": "300",
-        }
+        self.place = installation.place("users")
+        self._environment = {**installation.environment, "PYTHONPATH": str(folder / "src"), "COLUMNS": "300"}
 
     def edited(self, diff: str) -> None:
         """Change the copy as a diff says; AssertionError when the code is not what the page shows."""
@@ -74,13 +65,9 @@ class Workplace:
             await users.database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def workplace(request: pytest.FixtureRequest, tmp_path: Path) -> Workplace:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    made = Workplace(tmp_path, url)
-    for context, schema in SCHEMAS.items():
-        migrate(schema, place_of(context, made.settings))
-    return made
+@pytest.fixture
+def workplace(installation: Installation, tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path, installation)
 
 
 async def test_the_page_leads_to_a_column_and_every_row_is_kept(workplace: Workplace) -> None:

@@ -20,18 +20,13 @@ from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.transaction import Reading, Transaction
 from orderhouse.runtime.refused import Refused
-from tests.integration.auth_world import Api, code, migrated, opened, served
+from tests.integration.auth_world import Api, code, opened, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 ADA = UUID("0197f0e2-7b7a-7c3a-9f52-6f1d2b3c4d5e")
 NOON = 1_790_000_000_000_000
 SECOND = 1_000_000
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 @pytest.fixture

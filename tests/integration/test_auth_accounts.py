@@ -24,16 +24,11 @@ from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import ADA, HERE, PASSWORD, World, migrated, opened
+from tests.integration.auth_world import ADA, HERE, PASSWORD, World, opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 BETTER = "another horse, another staple"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def registers(world: World, email: str = ADA, password: str = PASSWORD) -> None:

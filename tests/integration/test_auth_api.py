@@ -11,17 +11,12 @@ import pytest
 from orderhouse.kernel import clock
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import ADA, PASSWORD, code, migrated, served
+from tests.integration.auth_world import ADA, PASSWORD, code, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 GRACE = {"email": "grace@example.com", "name": "Grace", "password": PASSWORD}
 NEW = "another horse, another battery"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 def told(answer: httpx2.Response) -> dict[str, Any]:

@@ -8,16 +8,11 @@ import pytest
 from orderhouse.auth.errors import ApiKeyRefused
 from orderhouse.auth.models import DAY
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import Api, code, migrated, served
+from tests.integration.auth_world import Api, code, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 KEYS, TOKENS = "/v1/auth/api-keys", "/v1/auth/api-key-tokens"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def made(api: Api, token: str, **more: Any) -> dict[str, Any]:

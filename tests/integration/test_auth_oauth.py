@@ -13,17 +13,12 @@ from joserfc.jwk import KeySet
 from orderhouse.auth.models import SECOND
 from orderhouse.auth.routes.oauth import metadata
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import ADA, code, migrated, served
+from tests.integration.auth_world import ADA, code, served
 from tests.integration.oauth_world import BACK, TOKEN, Visit, added, refused, sent_back
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def test_somebody_lets_a_client_in_which_acts_within_its_scope(place: Place, tmp_path: Path) -> None:

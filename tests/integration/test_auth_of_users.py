@@ -15,16 +15,11 @@ from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
 from orderhouse.users import contract as users
-from tests.integration.auth_world import World, migrated, opened
+from tests.integration.auth_world import World, opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 NOTHING: Mapping[str, object] = {}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def told(world: World, kind: type[users.UsersFact], whom: UUID, data: Mapping[str, object] = NOTHING) -> None:

@@ -16,10 +16,10 @@ from orderhouse.auth.outside import OutsideProvider, Registration
 from orderhouse.auth.wiring import SCHEMA
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import ADA, PASSWORD, Api, code, migrated, served
+from tests.integration.auth_world import ADA, PASSWORD, Api, code, served
 from tests.integration.oauth_world import added, sent_back
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 THERE = "https://provider.test"
 BACK = "https://house.test/back"
@@ -72,11 +72,6 @@ class Both:
         said = await self.says_yes(begun["url"])
         back = {"ticket": begun["ticket"], "code": said["code"], "state": said["state"], **more}
         return await self.house("POST", f"{BEGIN}/completion", back)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 @asynccontextmanager

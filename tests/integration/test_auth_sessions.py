@@ -15,14 +15,9 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Unauthenticated, Unavailable
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import ADA, World, migrated, opened
+from tests.integration.auth_world import ADA, World, opened
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 
 async def live(world: World) -> list[UUID]:

@@ -24,16 +24,11 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.errors import Unavailable
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import ADA, HERE, PASSWORD, World, migrated, opened
+from tests.integration.auth_world import ADA, HERE, PASSWORD, World, opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 STRANGER = Where("203.0.113.9", "")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def failures(world: World, count: int, where: Where, **more: str) -> list[type[Exception]]:

@@ -7,14 +7,9 @@ import httpx2
 import pytest
 
 from orderhouse.runtime.database.database import Place
-from tests.integration.auth_world import Api, migrated, served
+from tests.integration.auth_world import Api, served
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("auth")]
 
 
 async def told(api: Api, token: str, **more: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
@@ -15,7 +15,7 @@ from starlette.types import Message
 
 import orderhouse
 from orderhouse.runtime import registry
-from tests.integration.orders_world import House, opened, order
+from tests.integration.orders_world import House, order
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +23,6 @@ OURS = str(Path(orderhouse.__file__).parent)
 CALLERS, EACH = 32, 10
 MOST = 125
 """Calls of functions of ours for an order and for what follows its fact: there are 110 or so."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    async with opened(tmp_path / "data", url) as running:
-        yield running
 
 
 @contextmanager

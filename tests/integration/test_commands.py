@@ -21,6 +21,7 @@ from orderhouse.runtime.database import sqlite
 from orderhouse.runtime.settings import Settings, loaded
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from tests import poison
+from tests.installation import Installation
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ async def park(folder: Path) -> None:
 def test_a_dead_letter_is_shown_mended_replayed_and_dropped(folder: Path) -> None:
     assert run("migrate").exit_code == 0
     about = new_id()
-    poison.customer(folder, "", about)
+    poison.customer(Installation(folder), about)
     asyncio.run(park(folder))
     [letter] = letters(folder)
     shown = json.loads(run("dead-letters", "show", letter).stdout)
@@ -198,7 +199,7 @@ def test_a_dead_letter_is_shown_mended_replayed_and_dropped(folder: Path) -> Non
     assert letters(folder) == []
     assert run("dead-letters", "show", letter).exit_code == 2
 
-    poison.customer(folder, "", new_id())
+    poison.customer(Installation(folder), new_id())
     asyncio.run(park(folder))
     assert run("dead-letters", "list", "--dead").stdout == "", "it is still tried"
     [letter] = letters(folder)

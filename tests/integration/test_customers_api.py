@@ -9,18 +9,13 @@ import pytest
 
 from orderhouse.kernel.principal import Role
 from orderhouse.runtime.database.database import Place
-from tests.integration.customers_world import migrated, served, together
+from tests.integration.customers_world import served, together
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("customers")]
 
 
 # What the edge decides before a database is asked, it decides alike on both.
-on_sqlite = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def told(answer: httpx2.Response) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -23,14 +22,9 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.once import Answer, OnceCall
-from tests.integration.customers_world import added, added_all, asked, counted, migrated, opened, together, told
+from tests.integration.customers_world import added, added_all, asked, counted, opened, together, told
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("customers")]
 
 
 async def test_an_address_is_one_customers_however_it_is_written(place: Place) -> None:

@@ -22,17 +22,12 @@ from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row, for_postgresql, for_sqlite
 from orderhouse.runtime.database.transaction import Reading
-from tests.integration.customers_world import CLERK, added, added_all, asked, migrated, opened
+from tests.integration.customers_world import CLERK, added, added_all, asked, opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("customers")]
 
 NAMES = ["Zoë", "ada", "Ada", "ÅSE", "åse", "Ben", "ben 2", "Ωmega", "élan", "Eve", "_x", "Ada", "10 Downing", "茶房"]
 SORTS = ["created_at", "-created_at", "name", "-name"]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def listed(customers: Customers, caller: Principal = CLERK, **wanted: Any) -> Page:

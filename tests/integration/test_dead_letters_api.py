@@ -1,8 +1,6 @@
 """Dead letters and readers over HTTP, on each database: what an operator sees, and what can be done."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.cloudevents import fact_of
 from tests import poison
-from tests.integration.orders_world import House, opened, order
+from tests.installation import Installation
+from tests.integration.orders_world import House, order
 
 pytestmark = pytest.mark.anyio
 
@@ -23,9 +22,9 @@ GOOD = {"country": "France", "active": True}
 class Shop:
     """A running house into whose log facts are put that no context would tell."""
 
-    def __init__(self, house: House, folder: Path, url: str) -> None:
+    def __init__(self, house: House, installation: Installation) -> None:
         self.house = house
-        self._where = (folder, url)
+        self._installation = installation
 
     async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
         return await self.house(method, path, body, **{"role": "owner", **more})
@@ -34,12 +33,12 @@ class Shop:
         """Tell of a customer what its schema does not allow, and return whom it was about, once it is parked."""
         about = new_id()
         wrong = {"country": 33, "active": True} if data is None else data
-        await poison.told(*self._where, name, wrong, about=about, sequence=1, version=version)  # type: ignore[arg-type]
+        await poison.told(self._installation, name, wrong, about=about, sequence=1, version=version)  # type: ignore[arg-type]
         await self.once(lambda letters: any(one["event"]["subject"] == str(about) for one in letters))
         return about
 
     async def later(self, about: UUID, sequence: int, **data: object) -> None:
-        await poison.told(*self._where, "CustomerChanged", data, about=about, sequence=sequence)
+        await poison.told(self._installation, "CustomerChanged", data, about=about, sequence=sequence)
 
     async def letters(self, **query: Any) -> list[dict[str, Any]]:
         asked = "&".join(f"{name}={value}" for name, value in query.items())
@@ -83,11 +82,9 @@ class Shop:
         return found
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    async with opened(tmp_path, url) as house:
-        yield Shop(house, tmp_path, url)
+@pytest.fixture
+def shop(house: House, installation: Installation) -> Shop:
+    return Shop(house, installation)
 
 
 async def test_a_fact_that_failed_is_listed_with_its_reason_and_the_others_go_on(shop: Shop) -> None:

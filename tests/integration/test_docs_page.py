@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.installation import Installation
 from tests.integration.orders_world import House, opened
 
 pytestmark = pytest.mark.anyio
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with opened(tmp_path / "data") as running:
+    async with opened(Installation(tmp_path / "data")) as running:
         yield running
 
 

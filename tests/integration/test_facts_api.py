@@ -1,22 +1,12 @@
 """Logs over HTTP, on each database: CloudEvents from any position, their schemas, and the AsyncAPI document."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import jsonschema
 import pytest
 
 from orderhouse.runtime.cloudevents import BATCH_MEDIA_TYPE, fact_of
-from tests.integration.orders_world import House, opened
+from tests.integration.orders_world import House
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    async with opened(tmp_path, url) as house:
-        yield house
 
 
 async def test_a_log_is_read_as_cloudevents_from_any_position(house: House) -> None:

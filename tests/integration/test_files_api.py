@@ -18,17 +18,12 @@ from orderhouse.kernel.principal import Principal, Role
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.web.refusals import Malformed
 from orderhouse.runtime.web.request import UploadedBody
-from tests.integration.jobs_world import Api, migrated, served
+from tests.integration.jobs_world import Api, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("jobs")]
 
 CONTENT = bytes(range(256)) * 2500
 HOUR = 3_600_000_000
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 @pytest.fixture

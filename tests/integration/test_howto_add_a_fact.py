@@ -15,7 +15,7 @@ from orderhouse.runtime.registry import FactMalformed, Kinds
 from orderhouse.runtime.transports.direct import DirectSource
 from tests.integration.things import ME, Things, call, opened, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("things")]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "add-a-fact.md"
 

@@ -11,6 +11,7 @@ import pytest
 
 from orderhouse.jobs import kinds
 from orderhouse.jobs.kind import discovered
+from tests.installation import Installation
 from tests.integration.orders_world import opened
 from tests.integration.test_job_kinds import done
 
@@ -35,12 +36,8 @@ def added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("added")
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-async def test_following_the_page_there_is_a_kind_that_counts_orders(
-    request: pytest.FixtureRequest, tmp_path: Path, database: str
-) -> None:
-    url = request.getfixturevalue("empty_postgres_url") if database == "postgresql" else ""
-    async with opened(tmp_path / "data", url) as house:
+async def test_following_the_page_there_is_a_kind_that_counts_orders(installation: Installation) -> None:
+    async with opened(installation) as house:
         customer = await house.customer()
         for _ in range(3):
             await house.order(customer)

@@ -28,16 +28,11 @@ from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable
 from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Asked
 from tests.independent import online_retail_ledger as ledger
-from tests.integration.import_world import Site, opened, shown, told
+from tests.installation import Installation
+from tests.integration.import_world import opened, shown, told
 from tests.online_retail import file_of, row, stored
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else None
-    return Site(tmp_path, url).migrated()
 
 
 @pytest.fixture
@@ -60,10 +55,12 @@ def expected_totals(file: Path) -> dict[str, tuple[int, int, int]]:
     return {kind: (int(documents), int(lines), int(amount)) for kind, (documents, lines, amount) in sums.items()}
 
 
-async def test_all_of_the_file_is_in_to_the_last_digit_and_again_changes_nothing(site: Site, real_data: Path) -> None:
+async def test_all_of_the_file_is_in_to_the_last_digit_and_again_changes_nothing(
+    installation: Installation, real_data: Path
+) -> None:
     expected = expected_totals(real_data)
     documents, lines = (sum(one[n] for one in expected.values()) for n in (0, 1))
-    async with opened(site) as world:
+    async with opened(installation) as world:
         report = await world.take(real_data)
         assert report.clean
         assert (report.rows, report.documents, report.lines) == (lines, {"new": documents}, {"new": lines})
@@ -78,29 +75,31 @@ async def test_all_of_the_file_is_in_to_the_last_digit_and_again_changes_nothing
         assert again.in_orders == report.in_orders
         assert await world.rows("SELECT position FROM fact_head") == before
         assert await world.totals() == expected
-    assert not list(site.folder.glob("spool-*"))
+    assert not list(installation.folder.glob("spool-*"))
 
 
-async def test_rows_in_another_order_are_the_same_documents(site: Site, some_rows: Path) -> None:
+async def test_rows_in_another_order_are_the_same_documents(installation: Installation, some_rows: Path) -> None:
     header, *rows = some_rows.read_bytes().splitlines(keepends=True)
     random.Random(7).shuffle(rows)
-    async with opened(site) as world:
-        await world.take(stored(site.folder, header + b"".join(rows)))
+    async with opened(installation) as world:
+        await world.take(stored(installation.folder, header + b"".join(rows)))
         assert await world.totals() == expected_totals(some_rows)
         again = await world.take(some_rows)
         assert (again.clean, set(again.documents)) == (True, {"there"})
 
 
-async def test_customers_come_from_the_file_once_with_the_country_they_were_first_seen_in(site: Site) -> None:
+async def test_customers_come_from_the_file_once_with_the_country_they_were_first_seen_in(
+    installation: Installation,
+) -> None:
     rows = [
         row("1", customer="17850.0", country="EIRE"),
         row("2", customer="17850.0", country="France"),
         row("3", customer="", country="Spain"),
         row("4", customer="12345.0", price="free"),
     ]
-    async with opened(site) as world:
-        await world.take(file_of(site.folder, rows))
-        await world.take(file_of(site.folder, [row("5", customer="17850.0", country="Spain")]))
+    async with opened(installation) as world:
+        await world.take(file_of(installation.folder, rows))
+        await world.take(file_of(installation.folder, [row("5", customer="17850.0", country="Spain")]))
         found = await world.customers.database.scan(
             lambda r: r.rows("SELECT source, external_id, name, email, country FROM customers")
         )
@@ -116,11 +115,11 @@ async def test_customers_come_from_the_file_once_with_the_country_they_were_firs
         ]
 
 
-async def test_a_refused_document_is_told_row_by_row_and_the_others_are_in(site: Site) -> None:
+async def test_a_refused_document_is_told_row_by_row_and_the_others_are_in(installation: Installation) -> None:
     rows = [row("1", price="1.5"), row("2", price="2"), row("C3", quantity="-1", price="0.001"), row("2", price="free")]
-    file = stored(site.folder, file_of(site.folder, rows).read_bytes() + b"no row at all\n")
+    file = stored(installation.folder, file_of(installation.folder, rows).read_bytes() + b"no row at all\n")
     written = io.StringIO()
-    async with opened(site) as world:
+    async with opened(installation) as world:
         report = await world.take(file, report=written)
         assert not report.clean
         assert report.documents == {"new": 2, "refused": 1}
@@ -154,11 +153,11 @@ async def test_a_refused_document_is_told_row_by_row_and_the_others_are_in(site:
     assert [one.row for one in report.first_refused] == [3, 5, 6]
 
 
-async def test_a_document_that_changed_is_told_and_left_alone_unless_asked_for(site: Site) -> None:
-    before = file_of(site.folder, [row("1", price="2"), row("1", price="3"), row("2")])
-    after = file_of(site.folder, [row("1", price="2.5", country="EIRE"), row("2")])
+async def test_a_document_that_changed_is_told_and_left_alone_unless_asked_for(installation: Installation) -> None:
+    before = file_of(installation.folder, [row("1", price="2"), row("1", price="3"), row("2")])
+    after = file_of(installation.folder, [row("1", price="2.5", country="EIRE"), row("2")])
     written = io.StringIO()
-    async with opened(site) as world:
+    async with opened(installation) as world:
         await world.take(before)
         kept = await world.everything()
 
@@ -184,19 +183,19 @@ async def test_a_document_that_changed_is_told_and_left_alone_unless_asked_for(s
         assert await world.everything() == now
 
 
-async def test_a_file_of_another_kind_writes_nothing(site: Site, some_rows: Path) -> None:
-    cut = stored(site.folder, some_rows.read_bytes(), packed=True)
+async def test_a_file_of_another_kind_writes_nothing(installation: Installation, some_rows: Path) -> None:
+    cut = stored(installation.folder, some_rows.read_bytes(), packed=True)
     cut.write_bytes(cut.read_bytes()[:-100])
-    async with opened(site) as world:
-        for file in (cut, stored(site.folder, b"Name,Email\n"), site.folder / "none.csv"):
+    async with opened(installation) as world:
+        for file in (cut, stored(installation.folder, b"Name,Email\n"), installation.folder / "none.csv"):
             with pytest.raises(FileUnreadable):
                 await world.take(file)
         assert (await world.everything())["orders"] == []
 
 
-async def test_progress_is_told_in_rows_up_to_the_last(site: Site, some_rows: Path) -> None:
+async def test_progress_is_told_in_rows_up_to_the_last(installation: Installation, some_rows: Path) -> None:
     seen: list[Progress] = []
-    async with opened(site) as world:
+    async with opened(installation) as world:
         report = await world.take(some_rows, progress=seen.append)
     rows = [one for one in seen if one.stage == "importing"]
     assert seen[0].stage == "reading"
@@ -217,9 +216,11 @@ class Counting(OrderService):
         return super().place(tx, asked)
 
 
-async def test_a_transaction_has_whole_documents_and_not_too_many_lines(site: Site, some_rows: Path) -> None:
+async def test_a_transaction_has_whole_documents_and_not_too_many_lines(
+    installation: Installation, some_rows: Path
+) -> None:
     service = Counting()
-    async with opened(site) as world:
+    async with opened(installation) as world:
         report = await world.take(some_rows, service=service)
     assert sum(sum(one) for one in service.lines) == report.rows
     # All but the last document of a transaction are within what was wished for.
@@ -264,8 +265,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-async def test_a_database_that_is_away_for_a_while_is_waited_for(site: Site, some_rows: Path) -> None:
-    async with opened(site) as world:
+async def test_a_database_that_is_away_for_a_while_is_waited_for(installation: Installation, some_rows: Path) -> None:
+    async with opened(installation) as world:
         shaky: Any = Shaky(world.orders.database, [DatabaseBusy(), DatabaseUnavailable(), StillRunning()])
         report = await world.take(some_rows, orders=shaky)
         assert (report.clean, set(report.documents)) == (True, {"new"})
@@ -279,8 +280,10 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hurried", "small_batches")
-async def test_what_was_kept_although_we_were_told_otherwise_is_there_once(site: Site, some_rows: Path) -> None:
-    async with opened(site) as world:
+async def test_what_was_kept_although_we_were_told_otherwise_is_there_once(
+    installation: Installation, some_rows: Path
+) -> None:
+    async with opened(installation) as world:
         shaky: Any = Shaky(world.orders.database, [DatabaseUnavailable()], after=True)
         report = await world.take(some_rows, orders=shaky)
         assert (report.clean, set(report.documents)) == (True, {"new", "there"})
@@ -288,7 +291,9 @@ async def test_what_was_kept_although_we_were_told_otherwise_is_there_once(site:
 
 
 @pytest.mark.usefixtures("hurried")
-async def test_one_of_a_batch_that_a_database_was_not_up_to_is_tried_again(site: Site, some_rows: Path) -> None:
+async def test_one_of_a_batch_that_a_database_was_not_up_to_is_tried_again(
+    installation: Installation, some_rows: Path
+) -> None:
     class Half(Shaky):
         async def write_many(self, work: Any, asked: Sequence[Any]) -> list[Any]:
             if next(self._failures, None) is None:
@@ -298,7 +303,7 @@ async def test_one_of_a_batch_that_a_database_was_not_up_to_is_tried_again(site:
             outcomes[::2] = kept
             return outcomes
 
-    async with opened(site) as world:
+    async with opened(installation) as world:
         half: Any = Half(world.orders.database, [DatabaseBusy()])
         report = await world.take(some_rows, orders=half)
         assert (report.clean, set(report.documents)) == (True, {"new"})
@@ -307,9 +312,9 @@ async def test_one_of_a_batch_that_a_database_was_not_up_to_is_tried_again(site:
 
 @pytest.mark.usefixtures("hurried")
 async def test_a_database_that_stays_away_stops_the_import_which_goes_on_where_it_was(
-    site: Site, some_rows: Path
+    installation: Installation, some_rows: Path
 ) -> None:
-    async with opened(site) as world:
+    async with opened(installation) as world:
         away: Any = Shaky(world.orders.database, [DatabaseUnavailable() for _ in range(4)])
         with pytest.raises(ImportStopped, match=r"cannot be reached.* 0 of \d+ rows .*run it again"):
             await world.take(some_rows, orders=away)
@@ -319,8 +324,8 @@ async def test_a_database_that_stays_away_stops_the_import_which_goes_on_where_i
         assert await world.totals() == expected_totals(some_rows)
 
 
-async def test_two_imports_at_once_take_every_document_once(site: Site, some_rows: Path) -> None:
-    async with opened(site) as one, opened(site) as other:
+async def test_two_imports_at_once_take_every_document_once(installation: Installation, some_rows: Path) -> None:
+    async with opened(installation) as one, opened(installation) as other:
         reports = await asyncio.gather(one.take(some_rows), other.take(some_rows))
         assert all(report.clean for report in reports)
         documents = sum((Counter(report.documents) for report in reports), Counter())
@@ -331,9 +336,9 @@ async def test_two_imports_at_once_take_every_document_once(site: Site, some_row
 
 @pytest.mark.usefixtures("small_batches")
 async def test_an_import_that_is_called_off_leaves_whole_documents_and_goes_on_later(
-    site: Site, some_rows: Path
+    installation: Installation, some_rows: Path
 ) -> None:
-    async with opened(site) as world:
+    async with opened(installation) as world:
         begun = asyncio.Event()
         running = asyncio.create_task(
             world.take(some_rows, progress=lambda seen: begun.set() if seen.stage == "importing" else None)
@@ -346,10 +351,10 @@ async def test_an_import_that_is_called_off_leaves_whole_documents_and_goes_on_l
         assert await world.totals() == expected_totals(some_rows)
 
 
-def killed_at(moment: float, site: Site, file: Path) -> int:
+def killed_at(moment: float, installation: Installation, file: Path) -> int:
     """Import `file` in a process of its own and kill it so many seconds after it began; return how it ended."""
-    url = [site.postgres_url] if site.postgres_url else []
-    command = [sys.executable, "-m", "tests.integration.import_world", str(site.folder), str(file), *url]
+    command = [sys.executable, "-m", "tests.integration.import_world", str(installation.folder), str(file)]
+    command.append(installation.database_url)
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
@@ -359,17 +364,17 @@ def killed_at(moment: float, site: Site, file: Path) -> int:
 
 
 async def test_killed_at_random_moments_and_run_again_the_result_is_the_same(
-    site: Site, real_data: Path, tmp_path_factory: pytest.TempPathFactory
+    installation: Installation, real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file = stored(tmp_path_factory.mktemp("file"), b"".join(first_lines(real_data, 20_000)))
     chance = random.Random(11)
     # Earlier and later ones: how long all of it takes is a matter of the machine.
-    ended = [killed_at(chance.uniform(0.5, 1) * moment, site, file) for moment in (0.02, 0.06, 0.2, 0.6)]
+    ended = [killed_at(chance.uniform(0.5, 1) * moment, installation, file) for moment in (0.02, 0.06, 0.2, 0.6)]
     assert -signal.SIGKILL in ended
-    async with opened(site) as world:
+    async with opened(installation) as world:
         report = await world.take(file)
         assert report.clean
         assert await world.totals() == expected_totals(file)
         found = await world.everything()
         assert found["positions"] == len(found["facts"]) == len(found["orders"])
-    assert not list(site.folder.glob("spool-*"))
+    assert not list(installation.folder.glob("spool-*"))

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,11 @@ import pytest
 
 from orderhouse.jobs.kinds.export_orders import COLUMNS
 from orderhouse.kernel.principal import Role
-from tests.integration.orders_world import House, opened
+from tests.integration.orders_world import House
 
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 20
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    async with opened(tmp_path / "data", url) as house:
-        yield house
 
 
 async def done(house: House, job_kind: str, /, role: Role = "manager", subject: str = "boss", **argument: Any) -> Any:

@@ -9,14 +9,9 @@ import httpx2
 import pytest
 
 from orderhouse.runtime.database.database import Place
-from tests.integration.jobs_world import Api, migrated, passed, served
+from tests.integration.jobs_world import Api, passed, served
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("jobs")]
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """What a transaction keeps back is written as it was given, whatever it holds, on both databases."""
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderhouse.runtime.database.database import Place, open_database
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import as_id
 from orderhouse.runtime.database.tables import Id, Json, tables_of
 from orderhouse.runtime.database.transaction import Transaction
@@ -64,11 +62,9 @@ rows = st.lists(
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def kinds(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    where: Place = tmp_path / "kinds.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"kinds_{uuid4().hex[:12]}")
+@pytest.fixture
+def kinds(empty: Callable[[str], Place]) -> Place:
+    where = empty("kinds")
     things.create(where, TABLES)
     return where
 

@@ -16,7 +16,7 @@ from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Answer, Asked, KeyReused
 from tests.integration.things import NameTaken, NameUgly, Thing, Things, call, names, opened, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("things")]
 
 
 async def test_a_retry_hears_the_stored_answer_byte_for_byte_even_after_a_restart(place: Place) -> None:

@@ -1,8 +1,6 @@
 """Orders as a caller sees them, on both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,16 +8,9 @@ import pytest
 
 from orderhouse.kernel.pages import cursor_of
 from orderhouse.orders import reads
-from tests.integration.orders_world import House, opened, order
+from tests.integration.orders_world import House, order
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    url = request.getfixturevalue("empty_postgres_url") if request.param == "postgresql" else ""
-    async with opened(tmp_path / "data", url) as running:
-        yield running
 
 
 async def test_an_order_is_placed_with_its_exact_amount_and_read_back_whole(house: House) -> None:

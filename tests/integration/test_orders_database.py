@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,24 +28,14 @@ from orderhouse.orders.models import CustomerCard, Order, OrderLine
 from orderhouse.orders.repository import OrderRepository
 from orderhouse.orders.schemas import ImportedLine, ImportOrder, ListOrders, PlaceOrder
 from orderhouse.orders.service import Moved, Newcomers
-from orderhouse.orders.wiring import SCHEMA, Orders
-from orderhouse.runtime import facts, migrate
+from orderhouse.orders.wiring import Orders
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading, Transaction
 from tests.unit.orders_world import ADA, BOSS, CLERK, asked, caller, change, document, move, wanted
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    where: Place = tmp_path / "orders.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"orders_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, where)
-    return where
+pytestmark = [pytest.mark.anyio, pytest.mark.context("orders")]
 
 
 @pytest.fixture

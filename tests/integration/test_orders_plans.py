@@ -25,7 +25,7 @@ from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.runtime.once import Asked
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("orders")]
 
 CUSTOMERS = [new_id() for _ in range(50)]
 BOSS = Principal("boss", "manager")
@@ -95,12 +95,8 @@ def document(n: int, draw: random.Random) -> ImportOrder:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def orders(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Orders]:
-    place: Place = tmp_path / "orders.sqlite3"
-    if request.param == "postgresql":
-        place = PostgresPlace(request.getfixturevalue("postgres_url"), f"orders_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, place)
+@pytest.fixture
+async def orders(place: Place) -> AsyncIterator[Orders]:
     opened = Orders.opened(place, bound=100)
     draw = random.Random(3)
     for begin in range(0, 20_000, 2_000):

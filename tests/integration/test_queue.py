@@ -13,7 +13,7 @@ from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.queue import Entry, EntryUnknown, Leased, LeaseLost, Queue
 from tests.integration.things import opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("things")]
 
 WORK = Queue("work", lease=100, first_delay=8, longest_delay=50, most_attempts=2)
 

@@ -19,7 +19,7 @@ from orderhouse.runtime.registry import Kinds
 from orderhouse.runtime.transports.direct import DirectSource
 from tests.integration.things import ME, NameTaken, Things, call, opened, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("things")]
 
 
 class Sized(FactData):

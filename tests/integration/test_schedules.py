@@ -18,17 +18,12 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Place
-from tests.integration.jobs_world import OWNER, Api, World, asked, migrated, opened, served
+from tests.integration.jobs_world import OWNER, Api, World, asked, opened, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("jobs")]
 
 MINUTE = 60_000_000
 PING = {"name": "Ping", "kind": "ping", "cron": "*/5 * * * *"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 @pytest.fixture

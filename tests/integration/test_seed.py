@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -17,13 +15,13 @@ from orderhouse.customers.wiring import Customers
 from orderhouse.jobs.wiring import Jobs
 from orderhouse.kernel import clock
 from orderhouse.orders.wiring import Orders
-from orderhouse.runtime import facts, migrate
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.tasks.wiring import Tasks
 from orderhouse.users.wiring import Users
+from tests.installation import Installation
 
 pytestmark = pytest.mark.anyio
 
@@ -31,15 +29,9 @@ NOW = clock.from_text("2026-11-20T15:30:00Z")
 DAY = 86_400_000_000
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def places(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Place]:
-    made: dict[str, Place] = {}
-    for context, schema in SCHEMAS.items():
-        made[context] = tmp_path / f"{context}.sqlite3"
-        if request.param == "postgresql":
-            made[context] = PostgresPlace(request.getfixturevalue("postgres_url"), f"{context}_{uuid4().hex[:12]}")
-        migrate.migrate(schema, made[context])
-    return made
+@pytest.fixture
+def places(installation: Installation) -> dict[str, Place]:
+    return {context: installation.place(context) for context in SCHEMAS}
 
 
 @asynccontextmanager

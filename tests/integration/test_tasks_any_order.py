@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence, Set
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +22,10 @@ from orderhouse.tasks.schemas.shared import Target
 from orderhouse.tasks.schemas.tasks import ListTasks
 from orderhouse.tasks.service.rules import RuleService
 from orderhouse.tasks.wiring import Tasks
-from tests.integration.tasks_world import SHOP, asked, migrated
+from tests.integration.tasks_world import SHOP, asked
 from tests.integration.test_tasks_rules import NOW, document
+
+pytestmark = pytest.mark.context("tasks")
 
 BEGIN = NOW * 2
 """Later than the rules are added."""
@@ -32,9 +33,8 @@ BEGIN = NOW * 2
 WAIT_HOURS = 2
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator["Shop"]:
-    place = migrated(request, tmp_path)
+@pytest.fixture
+def shop(place: Place) -> Iterator["Shop"]:
     with asyncio.Runner() as runner:
         opened = Shop(runner, runner.run(_opened(place)))
         runner.run(opened.ruled())

@@ -7,18 +7,13 @@ import pytest
 
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from tests.integration.tasks_world import code, migrated, served, together, told
+from tests.integration.tasks_world import code, served, together, told
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("tasks")]
 
 
 # What the edge decides before a database is asked, it decides alike on both.
-on_sqlite = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 async def test_a_task_is_added_and_found_where_it_is_said_to_be(place: Place, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What the database makes certain of, on SQLite and on PostgreSQL: lists by an index, one winner, no drift."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,17 +18,12 @@ from orderhouse.tasks.models.tasks import TaskState
 from orderhouse.tasks.schemas.shared import Target
 from orderhouse.tasks.schemas.tasks import AddTask, Change, ChangeTask, ListTasks
 from orderhouse.tasks.wiring import SCHEMA, Tasks
-from tests.integration.tasks_world import added, asked, migrated, opened, together, told
+from tests.integration.tasks_world import added, asked, opened, together, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("tasks")]
 
 LIST = TypeAdapter(ListTasks)
 SORTS = ["-created_at", "created_at", "due", "priority"]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def listed(tasks: Tasks, **wanted: Any) -> reads.Page:

@@ -8,14 +8,9 @@ import pytest
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
 from orderhouse.tasks.schemas.checklists import MOST_ITEMS
-from tests.integration.tasks_world import Api, code, migrated, served, together, told
+from tests.integration.tasks_world import Api, code, served, together, told
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
+pytestmark = [pytest.mark.anyio, pytest.mark.context("tasks")]
 
 
 async def walked(api: Api, path: str) -> list[Any]:

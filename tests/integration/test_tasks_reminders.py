@@ -10,17 +10,12 @@ from orderhouse.kernel.clock import from_text
 from orderhouse.runtime.database.database import Place
 from orderhouse.tasks.contract import REMINDER_DUE, ReminderData
 from orderhouse.tasks.models.due import HOUR
-from tests.integration.tasks_world import Api, code, migrated, served, told
+from tests.integration.tasks_world import Api, code, served, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("tasks")]
 
 DUE_ON = "2190-07-01"
 DUE_AT = from_text("2190-07-02T00:00:00+01:00")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def reminded(api: Api, hours_before: float) -> list[tuple[str, int]]:

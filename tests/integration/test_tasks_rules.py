@@ -15,18 +15,13 @@ from orderhouse.runtime.database.database import Place
 from orderhouse.tasks.contract import DeadLetter
 from orderhouse.tasks.models.due import HOUR
 from orderhouse.tasks.timekeeper import Timekeeper
-from tests.integration.tasks_world import Api, code, migrated, served, told
+from tests.integration.tasks_world import Api, code, served, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("tasks")]
 
 NOW = 1_800_000_000_000_000
 ON_HOLD = {"kind": "order_on_hold", "after_hours": 48}
 OVER_500 = {"kind": "credit_over", "amount": "500.00", "currency": "GBP"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 class Shop:

@@ -11,17 +11,18 @@ import pytest
 from orderhouse.kernel import clock
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import permissions_of
+from orderhouse.runtime.database.database import Place
 from orderhouse.users.models import LINK_GOOD_FOR
-from tests.integration.users_world import Api, code, facts_of, migrated, served, together, told
+from tests.integration.users_world import Api, code, facts_of, served, together, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("users")]
 
 ADA = {"email": "Ada@Example.com", "name": "Ada Lovelace", "role": "clerk"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Api]:
-    async with served(migrated(request, tmp_path), tmp_path) as running:
+@pytest.fixture
+async def api(place: Place, tmp_path: Path) -> AsyncIterator[Api]:
+    async with served(place, tmp_path) as running:
         yield running
 
 

@@ -1,6 +1,5 @@
 """What the database makes certain of, on SQLite and on PostgreSQL: lists by an index, nothing half done, no drift."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,16 +15,11 @@ from orderhouse.users import reads
 from orderhouse.users.contract import FACTS
 from orderhouse.users.schemas import AddUser, ListUsers, Target
 from orderhouse.users.wiring import SCHEMA, Users
-from tests.integration.users_world import added, asked, facts_of, migrated, opened, together, told
+from tests.integration.users_world import added, asked, facts_of, opened, together, told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("users")]
 
 LIST = TypeAdapter(ListUsers)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 async def listed(users: Users, **wanted: Any) -> reads.Page[Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +16,11 @@ from orderhouse.kernel import clock
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
 from orderhouse.runtime.queue import LeaseLost
-from tests.integration.jobs_world import OWNER, World, migrated, opened, passed
+from tests.integration.jobs_world import OWNER, World, opened, passed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.context("jobs")]
 
 HOUR = 3_600_000_000
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return migrated(request, tmp_path)
 
 
 class Hands:

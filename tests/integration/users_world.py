@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
-import pytest
 from fastapi import FastAPI
 
 from orderhouse.customers.contract import CustomerCard
@@ -17,9 +16,8 @@ from orderhouse.kernel.email import email_key
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal, Role
-from orderhouse.runtime import facts, migrate
+from orderhouse.runtime import facts
 from orderhouse.runtime.database.database import Database, Place
-from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.once import Asked
 from orderhouse.runtime.tokens import SigningKeys, Verifier
 from orderhouse.runtime.web import documents
@@ -28,7 +26,7 @@ from orderhouse.runtime.web.fastapi_edge import Edge
 from orderhouse.runtime.web.front import Front
 from orderhouse.users.models import UserState
 from orderhouse.users.schemas import AddUser
-from orderhouse.users.wiring import SCHEMA, Users
+from orderhouse.users.wiring import Users
 
 W = TypeVar("W")
 
@@ -51,15 +49,6 @@ class FakeCustomers:
 
     async def with_email(self, email: str) -> CustomerCard | None:
         return self.records.get(email_key(email))
-
-
-def migrated(request: pytest.FixtureRequest, folder: Path) -> Place:
-    """Return a place with the users' tables, on the database the fixture's parameter names."""
-    where: Place = folder / "users.sqlite3"
-    if request.param == "postgresql":
-        where = PostgresPlace(request.getfixturevalue("postgres_url"), f"users_{uuid4().hex[:12]}")
-    migrate.migrate(SCHEMA, where)
-    return where
 
 
 @asynccontextmanager
