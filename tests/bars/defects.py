@@ -24,7 +24,7 @@ from orderhouse.runtime import telemetry
 from orderhouse.runtime.database import lanes, postgres, sqlite
 from orderhouse.runtime.database.transaction import Reading
 from orderhouse.runtime.once import Asked
-from orderhouse.runtime.web import fastapi_edge, front, problems, protocol
+from orderhouse.runtime.web import fastapi_edge, front, problems, protocol, request
 from orderhouse.runtime.web.refusals import PermissionMissing
 
 _LATE_S = 0.03
@@ -118,6 +118,19 @@ def keeps_heads_without_end() -> None:
     protocol.Protocol.data_received = HttpToolsProtocol.data_received  # type: ignore[method-assign]
 
 
+def keeps_bodies_without_end() -> None:
+    """Keep what comes until a body is whole."""
+
+    async def whole(self: request.Request, receive: Receive) -> None:
+        more = True
+        while more:
+            message = await receive()
+            self.body += message.get("body", b"")
+            more = message.get("more_body", False)
+
+    request.Request._whole = whole  # type: ignore[method-assign]
+
+
 def waits_shortly() -> None:
     """Let go of who does not go on soon, so that nobody has to wait for that: no defect, but a clock that runs fast."""
     protocol.Protocol.PATIENCE_S = HURRIED_S
@@ -126,6 +139,11 @@ def waits_shortly() -> None:
 def waits_for_ever() -> None:
     """Keep every connection on which a request was begun."""
     protocol.Protocol.PATIENCE_S = 1e9
+
+
+def hangs_up_at_once() -> None:
+    """End every connection on which nothing is under way as soon as the server ends, as uvicorn does by itself."""
+    protocol.Protocol.shutdown = HttpToolsProtocol.shutdown  # type: ignore[method-assign]
 
 
 def logs_what_it_was_sent() -> None:
@@ -220,8 +238,10 @@ SEEDED: dict[str, Callable[[], None]] = {
         writes_slowly,
         queues_without_end,
         keeps_heads_without_end,
+        keeps_bodies_without_end,
         waits_shortly,
         waits_for_ever,
+        hangs_up_at_once,
         logs_what_it_was_sent,
         logs_as_text,
         says_what_broke,

@@ -3,7 +3,8 @@
 Two writes are two system calls, and two packets for the caller to read; and uvicorn looks at every header twice. What
 is out of the ordinary (a stream, HEAD, the last answer of a connection, an answer that is wrong) is left to uvicorn.
 And a head that goes on and on is refused before it ends, for until then all of it is kept; who begins a request and
-does not go on with it is not waited for.
+does not go on with it is not waited for, nor who was answered and goes on and on with the body. And a server that ends
+answers whoever had not heard of it yet.
 """
 
 import asyncio
@@ -29,10 +30,15 @@ class Protocol(HttpToolsProtocol):
     PATIENCE_S = 30.0
     """How long a head may take to come, or the next part of a body; a little longer passes until that is noticed."""
 
+    PARTING_S = 0.5
+    """For how long a server that ends still listens to whoever may have sent a request without knowing."""
+
     _beside = 0
     """How many bytes came since a request began or a part of its body came."""
     _since: float | None = None
     """When that was, by the loop's clock; None while nothing is awaited from the caller."""
+    _parting = False
+    """Whether the next answer is the last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Expect a request."""
@@ -50,6 +56,8 @@ class Protocol(HttpToolsProtocol):
         self._beside += len(data)
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
+        if self._parting and cycle is not None:
+            cycle.keep_alive = False
         if cycle is not None and not cycle.more_body and "path" in self.scope:
             self._beside, self._since = 0, None  # It is all here: a scope is given its path when its head is.
             return
@@ -60,8 +68,28 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body: how much of that is taken the edge decides."""
-        self._beside, self._since = 0, None
+        self._beside = 0
+        if not self.cycle.response_complete:
+            self._since = None  # Who was answered already has as long for the rest, all of it, as others for a part.
         super().on_body(body)
+
+    def shutdown(self) -> None:
+        """Answer what is under way, or what may be on its way, and nothing after that."""
+        self._parting = True
+        if self._idle:
+            # Hung up on now, whoever is just sending a request would never know whether it was heard.
+            self.loop.call_later(self.PARTING_S, self._part)
+        else:
+            super().shutdown()
+
+    def _part(self) -> None:
+        if self._idle:
+            self.transport.close()
+
+    @property
+    def _idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
 
     def _look_again(self) -> None:
         self._next_look = self.loop.call_later(self.PATIENCE_S / 4, self._look)
@@ -80,8 +108,7 @@ class Protocol(HttpToolsProtocol):
             return
         request_id = new_id_text()
         log.warning("endless_head", request_id=request_id)
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
+        if self._idle:
             status, headers, body = problem_of(HeadersTooLarge(), request_id, "")
             lines = (b"%b: %b\r\n" % one for one in (*headers, *carried(request_id), (b"connection", b"close")))
             self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
