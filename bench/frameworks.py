@@ -58,7 +58,7 @@ def measure() -> dict[str, object]:
 
 
 async def _fill(data: Path) -> dict[str, list[UUID]]:
-    settings = Settings(data_dir=data, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own
+    settings = Settings(data_dir=data, _env_file=None)
     places.migrate_all(settings)
     contexts = Contexts.opened(settings)
     now = clock.now()

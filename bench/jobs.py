@@ -88,7 +88,7 @@ async def _done(data: Path, url: str) -> float:
 
 
 def _opened(data: Path, url: str) -> Jobs:
-    settings = Settings(data_dir=data, database_url=url, _env_file=None)  # type: ignore[call-arg,arg-type]
+    settings = Settings(data_dir=data, database_url=url, _env_file=None)
     places.migrate_all(settings)
     return Jobs.opened(places.place_of("jobs", settings))
 

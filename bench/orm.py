@@ -9,8 +9,9 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, MetaData, Table, Text, insert, select
@@ -36,10 +37,15 @@ from orderhouse.users.wiring import SCHEMA, Users
 ROUNDS = int(os.environ.get("ORDERHOUSE_BENCH_ROUNDS", "7"))
 USERS = 5_000
 TIMES = {"get one": 500, "list of 50": 60, "add 50 in a transaction": 20}
-_TEAMS = Team.__table__
-_USERS = User.__table__
-assert isinstance(_TEAMS, Table)
-assert isinstance(_USERS, Table)
+
+
+def _table_of(model: type[Team | User]) -> Table:
+    found = model.__table__
+    assert isinstance(found, Table)
+    return found
+
+
+_TEAMS, _USERS = _table_of(Team), _table_of(User)
 # Told without their collation, which an array of values has no use for.
 _PLAIN_TEAMS = Table(
     "teams",
@@ -51,6 +57,7 @@ _PLAIN_TEAMS = Table(
 )
 
 Act = Callable[[Transaction, UUID], object]
+W = TypeVar("W")
 
 
 def measure() -> dict[str, object]:
@@ -133,7 +140,10 @@ async def _reading(users: Users, what: str, ids: Sequence[UUID], ways: dict[str,
             act(tx, user_id)
         return [(time.process_time() - began) / TIMES[what] * 1e6]
 
-    return await _turns(ways, lambda act: users.database.write(timed, act))
+    async def once(act: Act) -> float:
+        return await users.database.write(timed, act)
+
+    return await _turns(ways, once)
 
 
 async def _adding(users: Users) -> dict[str, list[float]]:
@@ -149,7 +159,7 @@ async def _adding(users: Users) -> dict[str, list[float]]:
         return [None]
 
     def sql(tx: Transaction, asked: Sequence[Sequence[Row]]) -> Sequence[None]:
-        tx.add(_PLAIN_TEAMS, [(tx.key(row[0]), *row[1:]) for row in asked[0]])  # type: ignore[arg-type]  # its first is its id
+        tx.add(_PLAIN_TEAMS, [(tx.key(row[0]), *row[1:]) for row in asked[0]])
         return [None]
 
     async def many(work: Callable[[Transaction, Sequence[Sequence[Row]]], Sequence[None]]) -> float:
@@ -173,7 +183,7 @@ def _new_teams() -> list[Row]:
     return made
 
 
-async def _turns(ways: dict[str, object], run: Callable[[object], object]) -> dict[str, list[float]]:
+async def _turns(ways: Mapping[str, W], run: Callable[[W], Awaitable[float]]) -> dict[str, list[float]]:
     took: dict[str, list[float]] = {how: [] for how in ways}
     for turn in range(ROUNDS + 1):
         for how, act in ways.items():

@@ -138,18 +138,14 @@ def product(
     database_url: str = "",
     program: Sequence[str] = (str(PROGRAM),),
     command: Sequence[str] = ("up",),
-    port: int = 0,
     **settings: str,
 ) -> Iterator[Product]:
     """Yield the product, started on `data` as a user would start it or by another `program`, and stopped in the end."""
-    port = port or free_port()
-    chosen = environment(data, database_url, **settings)
+    chosen = environment(data, database_url, **{"ORDERHOUSE_PORT": str(free_port()), **settings})
     data.mkdir(parents=True, exist_ok=True)
     log = (data / "server.log").open("wb")
-    process = subprocess.Popen(
-        [*program, *command, "--port", str(port)], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data
-    )
-    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen([*program, *command], env=chosen, stdout=log, stderr=subprocess.STDOUT, cwd=data)
+    url = f"http://127.0.0.1:{chosen['ORDERHOUSE_PORT']}"
     try:
         _wait_until_ready(process, url, data / "server.log")
         yield Product(process, url, chosen)

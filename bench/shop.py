@@ -26,7 +26,7 @@ _LINES = (("SKU-0001", "Tea, loose"), ("SKU-0002", "Milk"), ("SKU-0003", "Rice")
 
 async def fill(data: Path, database_url: str, count: int) -> None:
     """Place `count` orders of three lines, spread over the years, in a house that is not running."""
-    settings = Settings(data_dir=data, database_url=database_url, _env_file=None)  # type: ignore[call-arg,arg-type]
+    settings = Settings(data_dir=data, database_url=database_url, _env_file=None)
     places.migrate_all(settings)
     contexts = Contexts.opened(settings)
     try:

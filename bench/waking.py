@@ -71,9 +71,9 @@ def _latency(url: str, direct_url: str, *, elsewhere: bool) -> dict[str, float]:
         environment = servers.environment(Path(folder), **{name: value for name, value in given.items() if value})
         settings = Settings(
             data_dir=Path(folder),
-            database_url=given["ORDERHOUSE_DATABASE_URL"],  # type: ignore[arg-type]  # made a secret by pydantic
-            database_direct_url=direct_url,  # type: ignore[arg-type]
-            _env_file=None,  # type: ignore[call-arg]
+            database_url=given["ORDERHOUSE_DATABASE_URL"],
+            database_direct_url=direct_url,
+            _env_file=None,
         )
         places.migrate_all(settings)
         told, done = asyncio.run(_followed(settings, environment if elsewhere else None))
@@ -143,11 +143,11 @@ async def _tell(contexts: Contexts) -> list[Instant]:
 
 async def _commits(url: str, how: str) -> int:
     """Return how many transactions a second, each with one fact, several contexts in one PostgreSQL commit."""
-    settings = Settings(database_url=url, _env_file=None)  # type: ignore[arg-type,call-arg]
+    settings = Settings(database_url=url, _env_file=None)
     places.migrate_all(settings)
     tell = PostgresWakes.tell
     if how != "apart, together":
-        PostgresWakes.tell = lambda _wakes: None  # type: ignore[method-assign]
+        PostgresWakes.tell = lambda self: None  # type: ignore[method-assign]
     try:
         async with AsyncExitStack() as stack:
             databases = [await stack.enter_async_context(_opened(name, settings)) for name in CONTEXTS]

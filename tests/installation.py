@@ -31,7 +31,7 @@ class Installation:
 
     @property
     def settings(self) -> Settings:
-        return Settings(data_dir=self.folder, database_url=self.database_url, _env_file=None)  # type: ignore[call-arg,arg-type]
+        return Settings(data_dir=self.folder, database_url=self.database_url, _env_file=None)
 
     def place(self, context: str) -> Place:
         """Return where the database of `context` is."""

@@ -45,7 +45,7 @@ def pages() -> Mapping[Path, str]:
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of the whole product."""
     with tempfile.TemporaryDirectory() as folder:
-        chosen = settings.Settings(data_dir=Path(folder), _env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own
+        chosen = settings.Settings(data_dir=Path(folder), _env_file=None)
         places.migrate_all(chosen)
         return one_process.app(chosen).openapi()
 

@@ -26,7 +26,7 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
         if file == me or file.suffix in {".gz", ".png"}:
             continue
         found = forbidden.search(file.read_text(encoding="utf-8", errors="replace"))
-        assert found is None, f"{file.relative_to(ROOT)}: {found and found[0]}"
+        assert found is None, f"{file.relative_to(ROOT)}: {found[0]}"
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))

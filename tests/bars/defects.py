@@ -22,9 +22,9 @@ from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import telemetry
 from orderhouse.runtime.database import lanes, postgres, sqlite
-from orderhouse.runtime.database.transaction import Reading
+from orderhouse.runtime.database.transaction import Performed, Reading
 from orderhouse.runtime.once import Asked
-from orderhouse.runtime.web import fastapi_edge, front, problems, protocol, request
+from orderhouse.runtime.web import front, problems, protocol, request
 from orderhouse.runtime.web.refusals import PermissionMissing
 
 _LATE_S = 0.03
@@ -41,7 +41,7 @@ def answers_before_the_commit() -> None:
 def _sqlite_commits_late() -> None:
     late: set[asyncio.Task[None]] = set()
 
-    async def perform(self: sqlite.SqliteWriter, work: Callable[[Any], Any], *, briefly: bool) -> tuple[Any, bool]:
+    async def perform(self: sqlite.SqliteWriter, work: Callable[[Any], Any], *, briefly: bool) -> Performed[Any]:
         await asyncio.gather(*late)
         with sqlite._translated(self._uniques):
             self._begun()
@@ -64,7 +64,7 @@ def _sqlite_commits_late() -> None:
 def _postgres_commits_late() -> None:
     late: set[asyncio.Task[None]] = set()
 
-    async def perform(self: postgres.PostgresWriter, work: Callable[[Any], Any], *, briefly: bool) -> tuple[Any, bool]:
+    async def perform(self: postgres.PostgresWriter, work: Callable[[Any], Any], *, briefly: bool) -> Performed[Any]:
         await asyncio.gather(*late)
         connection = await self._connected()
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -184,21 +184,21 @@ def says_what_broke() -> None:
 
 def forgets_a_permission() -> None:
     """Let everybody with a token add a team."""
-    careful = fastapi_edge.Request.authenticate
+    careful = request.Request.authenticate
 
-    def careless(self: fastapi_edge.Request, permission: str) -> None:
+    def careless(self: request.Request, permission: str) -> None:
         of = (self.scope["method"], self.scope["path"])
         with suppress(PermissionMissing) if of == ("POST", "/v1/teams") else nullcontext():
             careful(self, permission)
 
-    fastapi_edge.Request.authenticate = careless  # type: ignore[method-assign]
+    request.Request.authenticate = careless  # type: ignore[method-assign]
 
 
 def shows_whatever_is_asked_for() -> None:
     """Get a customer for whoever knows the id."""
     careful = customers.one
 
-    def careless(reading: Reading, customer_id: UUID, _caller: Principal) -> CustomerState | None:
+    def careless(reading: Reading, customer_id: UUID, caller: Principal) -> CustomerState | None:
         return careful(reading, customer_id, Principal("anybody", "owner"))
 
     customers.one = careless
@@ -206,7 +206,7 @@ def shows_whatever_is_asked_for() -> None:
 
 def takes_a_refresh_token_twice() -> None:
     """Let a refresh token that was used be used again."""
-    RefreshToken.waits = lambda _self, _at: True  # type: ignore[method-assign]
+    RefreshToken.waits = lambda self, at: True  # type: ignore[method-assign]
 
 
 def takes_every_retry_for_a_theft() -> None:

@@ -129,13 +129,13 @@ def forgets_what_it_claims() -> None:
         self.take_off([leased.id for leased in claimed])
         return claimed
 
-    JobRepository.claim = forgetful  # type: ignore[method-assign]
-    Queue.held = lambda _self, _tx, leased: {one.id for one in leased}  # type: ignore[method-assign]
+    JobRepository.claim = forgetful  # type: ignore[assignment,method-assign]
+    Queue.held = lambda self, tx, leased: {one.id for one in leased}  # type: ignore[method-assign]
 
 
 def looks_at_no_fence() -> None:
     """Take any lease of a job for the one that holds."""
-    Queue.held = lambda _self, _tx, leased: {one.id for one in leased}  # type: ignore[method-assign]
+    Queue.held = lambda self, tx, leased: {one.id for one in leased}  # type: ignore[method-assign]
 
 
 def forgets_what_it_answered() -> None:

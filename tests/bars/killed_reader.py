@@ -51,6 +51,13 @@ class Sink(DatabaseSink):
         await super().take(facts)
         self._passed("after the commit")
 
+    async def _alone(self, work: Callable[[Transaction], None]) -> None:
+        def done(tx: Transaction, asked: Sequence[None]) -> Sequence[None]:
+            work(tx)
+            return asked
+
+        await self.database.write_many(done, [None])
+
     def _park(self, tx: Transaction, facts: Sequence[Fact], reason: str) -> None:
         if facts:
             self._passed("before parking")
@@ -68,26 +75,25 @@ class EffectFirst(Sink):
     """Keeps where it is in a transaction of its own, after that of its effects."""
 
     async def _kept(self, work: Callable[..., None], facts: Sequence[Fact], *more: object) -> None:
-        await self.database.write_many(lambda tx, asked: [work(tx, self._new(tx, facts), *more) for _ in asked], [None])
+        await self._alone(lambda tx: work(tx, self._new(tx, facts), *more))
         self._passed(BETWEEN)
-        await self.database.write_many(
-            lambda tx, asked: [self._move(tx, max(f.position for f in facts)) for _ in asked], [None]
-        )
+        await self._alone(lambda tx: self._move(tx, max(f.position for f in facts)))
 
 
 class PositionFirst(Sink):
     """Keeps where it is before it has any effects."""
 
     async def _kept(self, work: Callable[..., None], facts: Sequence[Fact], *more: object) -> None:
-        def moved(tx: Transaction, _asked: Sequence[None]) -> list[list[Fact]]:
-            new = self._new(tx, facts)
+        new: list[Fact] = []
+
+        def moved(tx: Transaction) -> None:
+            new[:] = self._new(tx, facts)
             if new:
                 self._move(tx, new[-1].position)
-            return [new]
 
-        [new] = await self.database.write_many(moved, [None])
+        await self._alone(moved)
         self._passed(BETWEEN)
-        await self.database.write_many(lambda tx, asked: [work(tx, new, *more) for _ in asked], [None])
+        await self._alone(lambda tx: work(tx, new, *more))
 
 
 KINDS: dict[str, type[Sink]] = {"": Sink, "effect first": EffectFirst, "position first": PositionFirst}

@@ -55,14 +55,14 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
             content = operation.get("requestBody", {}).get("content", {})
             schema = content.get("application/json", {}).get("schema")
             answers = [a for status, a in operation["responses"].items() if status.startswith("2")]
-            told = next((a["content"]["application/json"]["schema"] for a in answers if "content" in a), {})
+            shapes = [a["content"]["application/json"]["schema"] for a in answers if "content" in a]
             query = [one for one in operation.get("parameters", ()) if one["in"] == "query" and one["required"]]
             yield Operation(
                 method.upper(),
                 path,
                 {one["name"]: one["schema"] for one in query},
                 _resolved(document, schema) if schema else None,
-                _resolved(document, told),
+                _resolved(document, shapes[0] if shapes else {}),
             )
 
 
@@ -209,7 +209,7 @@ class World:
             "somebody late": self._token("owner", "owner-1", minutes=-1),
             "a forger": f"{head}.{claims}.{forged}",
             "a forger without a signature": f"{head}.{claims}.",
-            "somebody of a role that is none": self.keys.issue("owner-1", "root", minutes=5),  # type: ignore[arg-type]  # what is tried
+            "somebody of a role that is none": self.keys.issue("owner-1", "root", minutes=5),
             "a customer of nobody": self._token("customer", "customer-1"),
             "somebody who talks": "please",
         }

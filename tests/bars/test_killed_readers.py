@@ -5,7 +5,7 @@ import multiprocessing
 import random
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -14,7 +14,7 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
-from orderhouse.runtime.database.transaction import Reading
+from orderhouse.runtime.database.transaction import Reading, Transaction
 from tests.bars import killed_reader
 from tests.bars.counts import FULL, count
 from tests.bars.killed_reader import BETWEEN, POINTS
@@ -46,8 +46,13 @@ class Shop:
         for one in about:
             self.told[one] += 1
             new.append(NewFact("Told", one, self.told[one], {}, clock.now(), Origin("me")))
+
+        def told(tx: Transaction, asked: Sequence[NewFact]) -> Sequence[NewFact]:
+            tx.tell(asked)
+            return asked
+
         async with opened(self.log) as database:
-            await database.write_many(lambda tx, asked: [tx.tell(asked)], new)
+            await database.write_many(told, new)
 
     def read(self, point: str, at: int, *, kind: str = "", refused: float = 0.3) -> int | None:
         """Let a reader read; return how its process ended."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,30 +28,32 @@ def small(tmp_path: Path) -> Place:
 
 async def accepted(place: Place, folder: Path) -> list[str]:
     """Try what must not be accepted; return what was."""
+    tampered: dict[str, dict[str, Any]] = {
+        "without a verifier": {"code_verifier": None},
+        "another verifier": {"code_verifier": "x" * 60},
+        "the challenge as verifier": {"code_verifier": "challenge"},
+        "a foreign client": {"client_id": "foreign"},
+        "no client": {"client_id": None},
+        "another redirect": {"redirect_uri": "https://client.example/other"},
+        "no redirect": {"redirect_uri": None},
+    }
+    careless: dict[str, dict[str, Any]] = {
+        "no challenge": {"code_challenge": None, "code_challenge_method": None},
+        "plain": {"code_challenge_method": "plain", "code_challenge": "x" * 60},
+        "a method left out": {"code_challenge_method": None},
+    }
     found = []
     async with served(place, folder) as api:
         await api.world.somebody()
         client, foreign = await added(api), await added(api)
         for _ in range(count(1, 20)):
-            for name, more in {
-                "without a verifier": {"code_verifier": None},
-                "another verifier": {"code_verifier": "x" * 60},
-                "the challenge as verifier": {"code_verifier": "challenge"},
-                "a foreign client": {"client_id": foreign["id"]},
-                "no client": {"client_id": None},
-                "another redirect": {"redirect_uri": "https://client.example/other"},
-                "no redirect": {"redirect_uri": None},
-            }.items():
+            for name, more in tampered.items():
                 visit = Visit(api, client)
-                if more.get("code_verifier") == "challenge":
-                    more = {"code_verifier": visit.asks["code_challenge"]}
+                theirs = {"challenge": visit.asks["code_challenge"], "foreign": foreign["id"]}
+                more = {what: theirs.get(value, value) for what, value in more.items()}
                 if (await visit.trades(await visit.code(), **more)).status_code == 200:
                     found.append(name)
-            for name, asks in {
-                "no challenge": {"code_challenge": None, "code_challenge_method": None},
-                "plain": {"code_challenge_method": "plain", "code_challenge": "x" * 60},
-                "a method left out": {"code_challenge_method": None},
-            }.items():
+            for name, asks in careless.items():
                 visit = Visit(api, client, **asks)
                 if (await visit.page()).status_code == 200:
                     found.append(name)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.context("auth"), pytest.mark.timeou
 PAIRS = count(80, 500)
 # Of so few pairs chance alone makes more: three standard deviations of what two equal crowds come to.
 APART = max(0.05, 3 * math.sqrt((2 * PAIRS + 1) / (12 * PAIRS * PAIRS)))
-REAL = {"memory_kib": 19_456, "passes": 2}
+REAL: dict[str, Any] = {"memory_kib": 19_456, "passes": 2}
 KNOWN = 20
 
 
@@ -34,17 +35,18 @@ def untraced() -> Iterator[None]:
     """Let nobody look on: what is done for a known address is more lines, and each would cost something."""
     here, elsewhere = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]  # None ends it, whatever its types say
+    threading.settrace(None)
     yield
     sys.settrace(here)
-    threading.settrace(elsewhere)  # type: ignore[arg-type]  # likewise
+    threading.settrace(elsewhere)
 
 
 async def separable(world: World) -> float:
     """Return how often an unknown address takes longer than a known one, by the share of pairs; half is alike."""
     for n in range(KNOWN):
         await world.somebody(f"known-{n}@example.com")
-    known, unknown = [], []
+    known: list[float] = []
+    unknown: list[float] = []
     for n in range(PAIRS):
         asks = [(known, f"known-{n % KNOWN}@example.com"), (unknown, f"{new_id().hex[-7:]}@example.com")]
         random.shuffle(asks)

@@ -255,7 +255,7 @@ IN_DATABASES = {
 
 
 async def rows(database: Database, questions: Sequence[str]) -> object:
-    return [await database.read(lambda r, question=question: r.rows(question)) for question in questions]
+    return await database.read(lambda reading: [reading.rows(question) for question in questions])
 
 
 @contextmanager
@@ -281,8 +281,8 @@ def in_database(one: InDatabase, url: str, folder: Path) -> Iterator[Reader]:
 async def figures(projection: Projection) -> object:
     service = SalesService(projection, "UTC")
     cuts = ("day", "status", "country", "user")
-    days = {"from": date(2011, 5, 1), "to": date(2011, 5, 31), "currency": "GBP"}
-    return [service.sales(SalesQuery(by=by, **days)) for by in cuts]  # type: ignore[arg-type]
+    days: dict[str, Any] = {"from": date(2011, 5, 1), "to": date(2011, 5, 31), "currency": "GBP"}
+    return [service.sales(SalesQuery(by=by, **days)) for by in cuts]
 
 
 @contextmanager
@@ -386,7 +386,8 @@ def test_facts_of_an_older_version_reach_analytics_in_the_present_one(
         for kind in orders.FACT_KINDS
     ]
     monkeypatch.setattr(readers, "_KINDS", Kinds("orders", kinds))
-    data = {"kind": "sale", "status": "placed", "currency": "GBP", "customer_id": None, "country": None}
+    data: dict[str, object] = {"kind": "sale", "status": "placed", "currency": "GBP"}
+    data |= {"customer_id": None, "country": None}
     data |= {"owner_id": None, "placed_at": PLACED_AT}
     old = Fact(1, new_id(), orders.PLACED, 1, new_id(), 1, {**data, "sum": "3"}, 1)
     new = Fact(1, new_id(), orders.PLACED, 2, new_id(), 1, {**data, "amount": "3"}, 1)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
@@ -14,7 +14,6 @@ from orderhouse.kernel.principal import Role
 from orderhouse.runtime.tokens import SigningKeys
 from tests.installation import Installation
 
-T = TypeVar("T")
 LINES = [{"sku": "TEA", "description": "Tea, loose", "quantity": 2, "unit_price": "3.50"}]
 ANSWER_S = 30
 
@@ -23,7 +22,7 @@ def order(customer: str, **more: Any) -> dict[str, Any]:
     return {"customer_id": customer, "currency": "GBP", "lines": LINES, **more}
 
 
-def once_it_is(wanted: T, ask: Callable[[], T], within_s: float) -> None:
+def once_it_is(wanted: object, ask: Callable[[], object], within_s: float) -> None:
     """Ask until it is what is wanted, for so many seconds at most."""
     until = time.monotonic() + within_s
     while (found := ask()) != wanted:

@@ -5,6 +5,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from bench import servers
@@ -67,6 +68,9 @@ def test_a_report_in_two_workers_care_is_made_though_one_of_them_is_killed(insta
         def ask(method: str, path: str, body: object = None) -> Any:
             return call(product.url, method, path, token, body)
 
+        def begun(report: str) -> bool:
+            return bool(ask("GET", report)["state"] != "pending")
+
         customer = ask("POST", "/v1/customers", {"name": "Ada", "country": "France"})["id"]
         for _ in range(5):
             ask("POST", "/v1/orders", order(customer))
@@ -75,7 +79,7 @@ def test_a_report_in_two_workers_care_is_made_though_one_of_them_is_killed(insta
         for _ in range(20):
             first = running.enter_context(worker(installation, **fast))
             report = ask("POST", "/v1/jobs", wanted)["links"]["self"]
-            once_it_is(True, lambda report=report: ask("GET", report)["state"] != "pending", WAIT_S)
+            once_it_is(True, partial(begun, report), WAIT_S)
             first.kill()
             first.wait()
             if ask("GET", report)["state"] == "running":

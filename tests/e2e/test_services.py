@@ -39,17 +39,19 @@ class Town:
         self._stack = stack
         self._customers_port = servers.free_port()
         self._users_port = servers.free_port()
-        self.customers = self.started("customers", port=self._customers_port, ORDERHOUSE_PUBLIC_URL=HOUSE)
+        self.customers = self.started(
+            "customers", ORDERHOUSE_PORT=str(self._customers_port), ORDERHOUSE_PUBLIC_URL=HOUSE
+        )
         self.users_again()
         self._auth: Product | None = None
         neighbour = Neighbour("users", self.users.url, lambda: self.keys.issue("auth", "service", minutes=5))
         stack.callback(neighbour.close)
         self.people = HttpPeople(neighbour)
 
-    def started(self, name: str, port: int = 0, command: str = "", **settings: str) -> Product:
+    def started(self, name: str, command: str = "", **settings: str) -> Product:
         keys = {"ORDERHOUSE_KEYS_DIR": str(self.folder / "keys")}
         return self._stack.enter_context(
-            servers.product(self.folder / name, command=("serve", command or name), port=port, **keys, **settings)
+            servers.product(self.folder / name, command=("serve", command or name), **keys, **settings)
         )
 
     @property
@@ -60,7 +62,7 @@ class Town:
     def auth_on(self, port: int) -> Product:
         self._auth = self.started(
             "auth",
-            port=port,
+            ORDERHOUSE_PORT=str(port),
             ORDERHOUSE_USERS_URL=self.users.url,
             ORDERHOUSE_PUBLIC_URL=HOUSE,
             ORDERHOUSE_ARGON2_KIB="64",
@@ -79,10 +81,12 @@ class Town:
         return mailed(self.folder / "auth" / "mail", ADA["email"])
 
     def users_again(self) -> None:
-        self.users = self.started("users", port=self._users_port, ORDERHOUSE_CUSTOMERS_URL=self.customers.url)
+        self.users = self.started(
+            "users", ORDERHOUSE_PORT=str(self._users_port), ORDERHOUSE_CUSTOMERS_URL=self.customers.url
+        )
 
     def customers_again(self) -> None:
-        self.customers = self.started("customers", port=self._customers_port)
+        self.customers = self.started("customers", ORDERHOUSE_PORT=str(self._customers_port))
 
     def ask(self, service: Product, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
         role = "service" if path.startswith("/v1/people") else "owner"

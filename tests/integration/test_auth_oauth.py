@@ -39,7 +39,8 @@ async def test_somebody_lets_a_client_in_which_acts_within_its_scope(place: Plac
         assert (given["token_type"], given["expires_in"], given["scope"]) == ("Bearer", 600, "openid email orders:read")
         who = api.world.verifier.verify(given["access_token"])
         assert (who.subject, who.may("orders:read"), who.may("orders:place")) == (str(person.id), True, False)
-        known = jwt.decode(given["id_token"], KeySet.import_key_set(api.keys.jwks()), algorithms=["EdDSA"]).claims
+        keys: Any = api.keys.jwks()
+        known = jwt.decode(given["id_token"], KeySet.import_key_set(keys), algorithms=["EdDSA"]).claims
         assert (known["sub"], known["aud"], known["nonce"]) == (str(person.id), visit.client["id"], "n-1")
         assert (known["email"], known["email_verified"], known["amr"], "name" in known) == (ADA, True, ["pwd"], False)
         # Who a person is, is no token to act by.

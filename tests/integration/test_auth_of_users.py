@@ -1,6 +1,6 @@
 """What auth does at the facts of users, on SQLite and on PostgreSQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from orderhouse.kernel.errors import Unauthenticated
 from orderhouse.kernel.events import Fact, Origin
 from orderhouse.kernel.ids import new_id
 from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.users import contract as users
 from tests.integration.auth_world import World, opened
 
@@ -25,7 +26,13 @@ NOTHING: Mapping[str, object] = {}
 async def told(world: World, kind: type[users.UsersFact], whom: UUID, data: Mapping[str, object] = NOTHING) -> None:
     """Let auth hear of something that happened in users."""
     fact = Fact(1, new_id(), kind.name, 1, whom, 1, data, clock.now(), Origin("boss", "request-9"))
-    await world.auth.database.write(lambda tx, asked: [follow_users(tx, one) for one in asked], [fact])
+
+    def followed(tx: Transaction, asked: Sequence[Sequence[Fact]]) -> Sequence[Sequence[Fact]]:
+        for facts in asked:
+            follow_users(tx, facts)
+        return asked
+
+    await world.auth.database.write(followed, [fact])
     await world.follow()
 
 
@@ -97,7 +104,7 @@ async def test_what_expired_is_forgotten_and_nothing_else(place: Place, tmp_path
         with pytest.raises(SignInRefused):
             await world.signs_in(password="wrong, wrong, wrong")
         await world.auth.forget()
-        assert await world.refreshes(given.refresh_token)
+        await world.refreshes(given.refresh_token)
         assert await world.rows("SELECT 1 FROM attempts")
         await world.rows_written("UPDATE sessions SET expires_at = 0")
         await world.rows_written("UPDATE attempts SET until = 0")

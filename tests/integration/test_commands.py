@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -145,7 +146,7 @@ def test_a_forgotten_column_is_one_command(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Schema, "history", property(lambda self: history))
     monkeypatch.setattr(places, "SCHEMAS", {"orders": places.SCHEMAS["orders"]})
     assert run("migrate").exit_code == 0
-    forgotten = [sa.Column("channel", sa.Text), sa.Column("channel_id", Id)]
+    forgotten: list[sa.Column[Any]] = [sa.Column("channel", sa.Text), sa.Column("channel_id", Id)]
     for column in forgotten:
         models.orders.append_column(column)
     try:
@@ -155,7 +156,7 @@ def test_a_forgotten_column_is_one_command(folder: Path, monkeypatch: pytest.Mon
         assert run("migrate").exit_code == 0
     finally:
         for column in forgotten:
-            models.orders._columns.remove(column)  # type: ignore[attr-defined]
+            models.orders._columns.remove(column)
     assert run("revise", "nobody", "x").exit_code == 2
 
 

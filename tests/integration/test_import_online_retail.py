@@ -50,8 +50,8 @@ def expected_totals(file: Path) -> dict[str, tuple[int, int, int]]:
     sums: dict[str, list[Decimal]] = {}
     for document in ledger.read(file):
         of_kind = sums.setdefault(document.kind, [Decimal(0)] * 3)
-        for n, more in enumerate((1, document.lines, document.amount * 1_000_000)):
-            of_kind[n] += more
+        more = (Decimal(1), Decimal(document.lines), document.amount * 1_000_000)
+        sums[document.kind] = [before + one for before, one in zip(of_kind, more, strict=True)]
     return {kind: (int(documents), int(lines), int(amount)) for kind, (documents, lines, amount) in sums.items()}
 
 

@@ -65,7 +65,7 @@ async def test_an_export_holds_what_the_list_of_orders_does_with_every_line(hous
     file.write_bytes(await content(house, parquet["file"]))
     found = duckdb.read_parquet(str(file))
     assert found.columns == [column.name for column in COLUMNS]
-    [amount] = duckdb.sql("SELECT sum(amount) FROM found").fetchall()
+    [amount] = found.sum("amount").fetchall()
     assert amount == (Decimal(wholes[0]["amount"]),)
 
 
@@ -101,7 +101,7 @@ async def test_a_report_tells_what_analytics_tells(house: House, by: str) -> Non
     customer = await house.customer(name="=Ada")
     for _ in range(3):
         await house.order(customer)
-    days = {"first_day": "2026-01-01", "last_day": "2035-12-31"}
+    days: dict[str, Any] = {"first_day": "2026-01-01", "last_day": "2035-12-31"}
     result = await done(house, "sales-report", format="csv", by=by, **days)
     told = await house.sales(by=by, **{"from": days["first_day"], "to": days["last_day"]})
     assert result["totals"] == told["totals"]
@@ -138,7 +138,7 @@ async def test_a_report_that_cannot_be_made_says_why(house: House) -> None:
     customer = await house.customer()
     for currency in ("GBP", "EUR"):
         await house.order(customer, currency=currency)
-    days = {"first_day": "2026-01-01", "last_day": "2035-12-31"}
+    days: dict[str, Any] = {"first_day": "2026-01-01", "last_day": "2035-12-31"}
     assert (await done(house, "sales-report", **days))["code"] == "currency_needed"
     assert (await done(house, "sales-report", **days, currency="EUR"))["currency"] == "EUR"
     for wrong in ({"last_day": "2025-01-01"}, {"time_zone": "Mars/Base"}, {"currency": "€"}, {"what": 1}):

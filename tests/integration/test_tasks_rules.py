@@ -49,7 +49,8 @@ class Shop:
         await self.keeper.turn()
 
     async def move(self, order: UUID, before: str, after: str) -> None:
-        await self.tell(self.fact(order, "OrderMoved", **{"from": before, "to": after}))
+        way: dict[str, Any] = {"from": before, "to": after}
+        await self.tell(self.fact(order, "OrderMoved", **way))
 
     async def document(self, order: UUID, name: str, amount: str, kind: str = "credit", **more: Any) -> None:
         await self.tell(self.fact(order, name, **document(amount, kind, **more)))

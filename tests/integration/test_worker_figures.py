@@ -32,7 +32,7 @@ async def test_sums_of_a_worker_rest_in_between_as_long_as_is_set(
         return Pace(times, sleep=rest)
 
     monkeypatch.setattr(neighbours, "Pace", paced)
-    settings = Settings(data_dir=tmp_path, worker_rest=100, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(data_dir=tmp_path, worker_rest=100, _env_file=None)
     places.migrate_all(settings)
     contexts = Contexts.opened(settings)
     sales = OwnSales(tmp_path, DirectSource(contexts.orders.database), contexts.customers.directory, settings)

@@ -22,5 +22,5 @@ def test_what_needs_quotes_has_them_and_what_is_not_there_is_empty() -> None:
 
 
 def test_a_line_is_an_item() -> None:
-    items = [{"a": "one\ntwo"}, {"a": None}]
+    items: list[dict[str, object]] = [{"a": "one\ntwo"}, {"a": None}]
     assert [json.loads(line) for line in exports.as_ndjson(items).splitlines()] == items

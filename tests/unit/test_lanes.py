@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from orderhouse.runtime.database.lanes import _WARY_FOR, _WORTH_ANOTHER, Lane
 from orderhouse.runtime.database.sqlite import SqliteTransaction
-from orderhouse.runtime.database.transaction import ConstraintBroken, Transaction
+from orderhouse.runtime.database.transaction import ConstraintBroken, Performed, Transaction
 
 pytestmark = pytest.mark.anyio
 
@@ -22,11 +22,11 @@ class Slow:
         self.begun: list[int] = []
         self.go_on = asyncio.Event()
 
-    async def __call__(self, work: Callable[[Any], Any], *, briefly: bool) -> tuple[Any, bool]:
+    async def __call__(self, work: Callable[[Any], Any], *, briefly: bool) -> Performed[Any]:
         done = work(SqliteTransaction(sqlite3.connect(":memory:"), Session))
         self.begun.append(len(done))
         await self.go_on.wait()
-        return done, False
+        return done, ()
 
 
 def doubled(_tx: Any, asked: Sequence[int]) -> Sequence[int]:
@@ -40,7 +40,7 @@ async def settled() -> None:
 
 async def test_a_second_transaction_is_begun_for_a_good_many_and_not_for_a_few() -> None:
     first, second = Slow(), Slow()
-    lane = Lane([first, second], bound=100, refusals={}, told=lambda: None)
+    lane = Lane([first, second], bound=100, refusals={}, told=lambda _: None)
     answers = [lane.put(doubled, [0], alone=False)]
     await settled()
     assert (first.begun, second.begun) == ([1], []), "who is alone waits for nobody"
@@ -61,7 +61,7 @@ async def test_a_second_transaction_is_begun_for_a_good_many_and_not_for_a_few()
 
 async def test_what_waits_is_written_before_the_end() -> None:
     first, second = Slow(), Slow()
-    lane = Lane([first, second], bound=100, refusals={}, told=lambda: None)
+    lane = Lane([first, second], bound=100, refusals={}, told=lambda _: None)
     answers = [lane.put(doubled, [n], alone=False) for n in range(3)]
     await settled()
     answers.append(lane.put(doubled, [3], alone=False))
@@ -76,7 +76,7 @@ async def test_what_waits_is_written_before_the_end() -> None:
 async def test_what_is_taken_back_is_tried_again_warily_and_so_are_the_next_for_a_while() -> None:
     connection = Slow()
     connection.go_on.set()
-    lane = Lane([connection], bound=100, refusals={}, told=lambda: None)
+    lane = Lane([connection], bound=100, refusals={}, told=lambda _: None)
     seen: list[bool] = []
 
     def work(tx: Transaction, asked: Sequence[str]) -> Sequence[str]:

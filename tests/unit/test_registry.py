@@ -1,5 +1,6 @@
 """The registry: versions, schemas, and what is refused before a reader could take it for something else."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_fact_of_the_present_version_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("version", "data"), [(1, {"weight": 2}), (2, {"kilos": 2}), (3, {"grams": 2000})])
-def test_a_fact_of_any_older_version_is_brought_to_the_present_one(version: int, data: dict[str, object]) -> None:
+def test_a_fact_of_any_older_version_is_brought_to_the_present_one(version: int, data: dict[str, Any]) -> None:
     current = KINDS.current(fact(version=version, **data))
     assert (current.version, current.data) == (3, {"grams": 2000})
 
@@ -51,7 +52,7 @@ def test_a_fact_nobody_declared_or_of_a_later_version_is_refused(told: Fact) -> 
 @pytest.mark.parametrize(
     "data", [{}, {"grams": "3"}, {"grams": True}, {"grams": 3, "colour": "red"}], ids=["none", "text", "bool", "more"]
 )
-def test_data_that_is_not_of_its_schema_is_refused_with_the_place(data: dict[str, object]) -> None:
+def test_data_that_is_not_of_its_schema_is_refused_with_the_place(data: dict[str, Any]) -> None:
     with pytest.raises(FactMalformed) as refused:
         KINDS.current(fact(**data))
     assert refused.value.detail.startswith("ThingWeighed: ")
