@@ -343,7 +343,8 @@ async def test_an_import_that_is_called_off_leaves_whole_documents_and_goes_on_l
         running = asyncio.create_task(
             world.take(some_rows, progress=lambda seen: begun.set() if seen.stage == "importing" else None)
         )
-        await begun.wait()
+        # Begun or failed: whoever only waited for the one would never hear of the other.
+        await asyncio.wait({running, asyncio.create_task(begun.wait())}, return_when=asyncio.FIRST_COMPLETED)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
