@@ -140,10 +140,7 @@ async def _reading(users: Users, what: str, ids: Sequence[UUID], ways: dict[str,
             act(tx, user_id)
         return [(time.process_time() - began) / TIMES[what] * 1e6]
 
-    async def once(act: Act) -> float:
-        return await users.database.write(timed, act)
-
-    return await _turns(ways, once)
+    return await _turns(ways, lambda act: users.database.write(timed, act))
 
 
 async def _adding(users: Users) -> dict[str, list[float]]:

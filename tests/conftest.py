@@ -81,13 +81,6 @@ def postgres_url(_postgres: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def module_postgres_url(_postgres: str) -> Iterator[str]:
-    """A database of this module's own."""
-    with _database_of(_postgres) as url:
-        yield url
-
-
 @contextmanager
 def _database_of(server: str, like: str = "template1") -> Iterator[str]:
     name = f"test_{uuid4().hex}"
@@ -121,11 +114,26 @@ def place(request: pytest.FixtureRequest, empty: Callable[[str], Place]) -> Plac
     """A place with the tables of the context its test is marked with, and nothing in them."""
     [context] = request.node.get_closest_marker("context").args
     where = empty(context)
-    if isinstance(where, Path):
+    if context == "things":
+        things.create(where)
+    elif isinstance(where, Path):
         shutil.copy(request.getfixturevalue("_migrated_folder") / where.name, where)
     else:
-        _make(context, where)
+        migrate.migrate(SCHEMAS[context], where)
     return where
+
+
+@pytest.fixture(scope="module")
+def fresh_installation(
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """A place for the whole product as its first user finds it, with nothing in it; for all tests of a module."""
+    folder = tmp_path_factory.mktemp("house") / "data"
+    if database == "sqlite":
+        yield Installation(folder)
+        return
+    with _database_of(request.getfixturevalue("_postgres")) as url:
+        yield Installation(folder, url)
 
 
 @pytest.fixture
@@ -153,8 +161,7 @@ async def house(installation: Installation) -> AsyncIterator[House]:
 @pytest.fixture(scope="session")
 def _migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Installation(tmp_path_factory.mktemp("migrated") / "data")
-    for context in (*SCHEMAS, "things"):
-        _make(context, made.place(context))
+    places.migrate_all(made.settings)
     return made.folder
 
 
@@ -163,13 +170,6 @@ def _migrated_database(_postgres: str, tmp_path_factory: pytest.TempPathFactory)
     with _database_of(_postgres) as url:
         places.migrate_all(Installation(tmp_path_factory.mktemp("migrated"), url).settings)
         yield str(make_url(url).database)
-
-
-def _make(context: str, place: Place) -> None:
-    if context == "things":
-        things.create(place)
-    else:
-        migrate.migrate(SCHEMAS[context], place)
 
 
 @pytest.fixture(scope="session")

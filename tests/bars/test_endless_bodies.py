@@ -2,16 +2,15 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from bench.servers import Product
 from tests.bars.counts import count
 from tests.bars.defects import HURRIED_S
+from tests.bars.wire import connected
 from tests.installation import Installation
 
 pytestmark = pytest.mark.timeout(600)
@@ -30,14 +29,15 @@ def installation(tmp_path: Path) -> Installation:
     return Installation(tmp_path / "data")
 
 
-def chunks(size: int) -> Iterator[bytes]:
-    yield from (CHUNK for _ in range(0, size, 65_536))
+def send(connection: socket.socket, size: int) -> None:
+    """Send so much more of the body."""
+    for _ in range(0, size, 65_536):
+        connection.sendall(CHUNK)
 
 
 def begun(product: Product) -> socket.socket:
     """Begin a request whose body comes in chunks."""
-    address = urlsplit(product.url)
-    connection = socket.create_connection((address.hostname, address.port), timeout=60)
+    connection = connected(product)
     head = "POST /v1/orders HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
     connection.sendall(f"{head}Authorization: Bearer {product.token()}\r\n\r\n".encode())
     return connection
@@ -47,9 +47,20 @@ def grown(product: Product, connection: socket.socket, size: int) -> int:
     """Send so much more, or what the server lets us; return by how many bytes it grew."""
     before = product.memory()
     with suppress(ConnectionResetError, BrokenPipeError):
-        for chunk in chunks(size):
-            connection.sendall(chunk)
+        send(connection, size)
     return product.memory() - before
+
+
+def went_on(connection: socket.socket, within_s: float) -> float:
+    """Send on and on after the answer; return for how many seconds that went well."""
+    send(connection, TAKEN)
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+    began = time.monotonic()
+    with suppress(ConnectionResetError, BrokenPipeError):
+        while time.monotonic() - began < within_s:
+            connection.sendall(CHUNK)
+            time.sleep(0.01)  # The server would take it faster: other tests are to have a processor too.
+    return time.monotonic() - began
 
 
 def test_bar_21_a_body_that_does_not_end_is_refused_and_not_kept(installation: Installation) -> None:
@@ -67,19 +78,6 @@ def test_bar_21_who_goes_on_after_the_answer_is_let_go(installation: Installatio
 def test_bar_21_control_a_server_that_lets_nobody_go_is_caught(installation: Installation) -> None:
     with installation.started("waits_for_ever") as product, begun(product) as connection:
         assert went_on(connection, within_s=2 * HURRIED_S) >= 2 * HURRIED_S
-
-
-def went_on(connection: socket.socket, within_s: float) -> float:
-    """Send on and on after the answer; return for how many seconds that went well."""
-    for chunk in chunks(TAKEN):
-        connection.sendall(chunk)
-    assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
-    began = time.monotonic()
-    with suppress(ConnectionResetError, BrokenPipeError):
-        while time.monotonic() - began < within_s:
-            connection.sendall(CHUNK)
-            time.sleep(0.01)  # The server would take it faster: other tests are to have a processor too.
-    return time.monotonic() - began
 
 
 def test_bar_21_control_a_server_that_keeps_whatever_comes_is_caught(installation: Installation) -> None:

@@ -5,12 +5,12 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from bench.servers import Product
+from tests.bars.wire import connected
 from tests.installation import Installation
 
 START = b"GET /v1/orders HTTP/1.1\r\nHost: here\r\n"
@@ -25,11 +25,6 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     # No request of these gets as far as a database.
     with Installation(tmp_path_factory.mktemp("heads") / "data", "").started() as product:
         yield product
-
-
-def connected(product: Product) -> socket.socket:
-    address = urlsplit(product.url)
-    return socket.create_connection((address.hostname, address.port), timeout=20)
 
 
 def heard(connection: socket.socket) -> bytes:

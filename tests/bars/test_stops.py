@@ -9,7 +9,6 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bench.servers import Product
 from tests.bars.counts import count
 from tests.installation import Installation
 from tests.integration.orders_world import order
@@ -54,15 +53,16 @@ def bearer(installation: Installation) -> dict[str, str]:
     return {"Authorization": f"Bearer {installation.token()}"}
 
 
-async def stopped(product: Product, headers: dict[str, str], customer: str) -> Round:
-    """Call until the server is told to end and has ended; return what was heard."""
+async def stopped(installation: Installation, customer: str, *defects: str) -> Round:
+    """Start a server, call until it is told to end and has ended, and return what was heard."""
     heard = Round()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CALLERS):
-            group.create_task(heard.call(product.url, headers, customer))
-        await heard.well_under_way.wait()
-        product.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(product.process.wait, ENDS_WITHIN_S) == -signal.SIGTERM
+    with installation.started(*defects) as product:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CALLERS):
+                group.create_task(heard.call(product.url, bearer(installation), customer))
+            await heard.well_under_way.wait()
+            product.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(product.process.wait, ENDS_WITHIN_S) == -signal.SIGTERM
     return heard
 
 
@@ -71,17 +71,6 @@ def customer(installation: Installation) -> str:
     with installation.started() as product:
         headers = {**bearer(installation), "Idempotency-Key": "ada"}
         return str(httpx2.post(f"{product.url}/v1/customers", json={"name": "Ada"}, headers=headers).json()["id"])
-
-
-async def rounds(installation: Installation, customer: str, times: int, *defects: str) -> Round:
-    """Start a server and stop it under load, so many times; return what was heard."""
-    all_of_it = Round()
-    for _ in range(times):
-        with installation.started(*defects) as product:
-            heard = await stopped(product, bearer(installation), customer)
-        all_of_it.placed |= heard.placed
-        all_of_it.failed += heard.failed
-    return all_of_it
 
 
 async def there(installation: Installation) -> set[str]:
@@ -98,9 +87,10 @@ async def there(installation: Installation) -> set[str]:
 
 
 async def test_bar_21_a_server_told_to_end_under_load_fails_nobody(installation: Installation, customer: str) -> None:
-    heard = await rounds(installation, customer, count(2, 20))
-    assert heard.failed == []
-    assert await there(installation) == heard.placed, "nothing is there that was not told, and nothing told is missing"
+    heard = [await stopped(installation, customer) for _ in range(count(2, 20))]
+    assert [failed for one in heard for failed in one.failed] == []
+    placed = {order_id for one in heard for order_id in one.placed}
+    assert await there(installation) == placed, "nothing is there that was not told, and nothing told is missing"
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -108,6 +98,6 @@ async def test_bar_21_control_a_server_that_hangs_up_at_once_is_caught(
     installation: Installation, customer: str
 ) -> None:
     for _ in range(10):
-        if (await rounds(installation, customer, 1, "hangs_up_at_once")).failed:
+        if (await stopped(installation, customer, "hangs_up_at_once")).failed:
             return
     pytest.fail("the defect was not caught")

@@ -81,7 +81,7 @@ async def test_bar_9_control_a_setting_that_is_off_is_seen(own: OwnPostgres, mon
 
 
 def test_bar_9_the_doctor_says_when_postgresql_does_not_sync(own: OwnPostgres, tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, database_url=own.url, _env_file=None)
+    settings = Installation(tmp_path, own.url).settings
     assert told_of_syncing(settings) == (True, "on the disk")
     own.run("ALTER SYSTEM SET fsync = off")
     own.run("SELECT pg_reload_conf()")

@@ -9,9 +9,8 @@ from tests.installation import Installation
 
 
 @pytest.fixture(scope="module")
-def house(request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    url = request.getfixturevalue("module_postgres_url") if database == "postgresql" else ""
-    running = House(Installation(tmp_path_factory.mktemp("house") / "data", url))
+def house(fresh_installation: Installation) -> Iterator[House]:
+    running = House(fresh_installation)
     running.start()
     yield running
     running.stop()

@@ -29,13 +29,9 @@ def documents(real_data: Path) -> list[ledger.Document]:
 
 
 @pytest.fixture(scope="module")
-def imported(
-    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory, real_data: Path
-) -> Installation:
+def imported(fresh_installation: Installation, real_data: Path) -> Installation:
     """An installation that has imported the real data."""
-    url = request.getfixturevalue("module_postgres_url") if database == "postgresql" else ""
-    made = Installation(tmp_path_factory.mktemp("house") / "data", url)
-    settings = made.settings
+    settings = fresh_installation.settings
     places.migrate_all(settings)
 
     async def take() -> bool:
@@ -49,7 +45,7 @@ def imported(
             await contexts.close()
 
     assert asyncio.run(take())
-    return made
+    return fresh_installation
 
 
 @pytest.fixture

@@ -354,8 +354,8 @@ async def test_an_import_that_is_called_off_leaves_whole_documents_and_goes_on_l
 
 def killed_at(moment: float, installation: Installation, file: Path) -> int:
     """Import `file` in a process of its own and kill it so many seconds after it began; return how it ended."""
-    command = [sys.executable, "-m", "tests.integration.import_world", str(installation.folder), str(file)]
-    command.append(installation.database_url)
+    command = [sys.executable, "-m", "tests.integration.import_world"]
+    command += [str(installation.folder), str(file), installation.database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
