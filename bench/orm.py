@@ -156,7 +156,7 @@ async def _adding(users: Users) -> dict[str, list[float]]:
         return [None]
 
     def sql(tx: Transaction, asked: Sequence[Sequence[Row]]) -> Sequence[None]:
-        tx.add(_PLAIN_TEAMS, [(tx.key(row[0]), *row[1:]) for row in asked[0]])
+        tx.add(_PLAIN_TEAMS, asked[0])
         return [None]
 
     async def many(work: Callable[[Transaction, Sequence[Sequence[Row]]], Sequence[None]]) -> float:

@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy.engine import make_url
 
 from bench import limits, servers, shop, wrk
@@ -26,7 +27,6 @@ from bench.talk import call
 from orderhouse.kernel.pages import cursor_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders import models, reads
-from orderhouse.orders.repository import COLUMNS
 from orderhouse.orders.schemas import ListOrders
 from orderhouse.orders.wiring import SCHEMA, Orders
 from orderhouse.runtime import migrate
@@ -152,8 +152,8 @@ def _deep_sqlite() -> dict[str, object]:
             connection.execute("PRAGMA synchronous = OFF")
             _drop_other_indexes(connection.execute)
             connection.execute("BEGIN")
-            marks = ", ".join("?" * len(COLUMNS))
-            connection.executemany(f"INSERT INTO orders VALUES ({marks})", _rows())
+            marks = ", ".join("?" * len(_TYPES))
+            connection.executemany(f"INSERT INTO orders VALUES ({marks})", _rows(json.dumps(_LINES)))
             connection.execute("COMMIT")
         return asyncio.run(_deep(file))
 
@@ -163,9 +163,9 @@ def _deep_postgres(url: str) -> dict[str, object]:
     migrate.migrate(SCHEMA, place)
     with psycopg.connect(url, autocommit=True, options="-c search_path=orders") as connection:
         _drop_other_indexes(connection.execute)
-        with connection.cursor().copy(f"COPY orders ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
+        with connection.cursor().copy("COPY orders FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(_TYPES)
-            for row in _rows():
+            for row in _rows(Jsonb(_LINES)):
                 copy.write_row(row)
         connection.execute("VACUUM ANALYZE orders")
     return asyncio.run(_deep(place))
@@ -179,15 +179,16 @@ def _drop_other_indexes(execute: Callable[[str], object]) -> None:
 
 
 _TYPES = [
-    {"Id": "uuid", "BigInteger": "int8", "Integer": "int4", "LargeBinary": "bytea"}.get(
+    {"Id": "uuid", "BigInteger": "int8", "Integer": "int4", "LargeBinary": "bytea", "JSONB": "jsonb"}.get(
         type(column.type).__name__, "text"
     )
     for column in models.orders.columns
 ]
 _STEP = _SPAN // DEEP
+_LINES = [[n, f"SKU-{n}", "Tea, loose", n, 19_990_000, n * 19_990_000] for n in (1, 2, 3)]
 
 
-def _rows() -> Iterator[Row]:
+def _rows(lines: object) -> Iterator[Row]:
     customers = [UUID(int=n << 64 | 7 << 76 | 2 << 62) for n in range(shop.CUSTOMERS)]
     for n in range(DEEP):
         placed_at = shop.FIRST + n * _STEP
@@ -196,7 +197,7 @@ def _rows() -> Iterator[Row]:
         cents = 1_000 + n * 7919 % 90_000
         yield (
             *(order_id, "sale", "delivered", "EUR", customer, "Country 7", placed_at, "clerk-1", "clerk-1", "bench"),
-            *(f"B-{n}", None, cents * 10_000, cents, 3, 1, placed_at, None),
+            *(f"B-{n}", None, cents * 10_000, cents, 3, 1, placed_at, None, lines),
         )
 
 

@@ -52,7 +52,8 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
     yield f"## Placing orders\n\n`python -m bench placing`, {told['at']}, {told['machine']}.\n"
     yield (
         "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a "
-        "distinct Idempotency-Key, three lines an order, analytics reading along; load by wrk on the same machine.\n"
+        "distinct Idempotency-Key, three lines an order (in its row; the limit's have their own), analytics reading "
+        "along; load by wrk on the same machine.\n"
     )
     yield from _beside_the_limit(told, "order")
 

@@ -17,9 +17,9 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Query, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import event, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import selectinload, undefer
 
-from bench.rivals.models import Fact, Order, OrderLine
+from bench.rivals.models import Fact, Order
 from orderhouse.kernel import clock, money
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.pages import cursor_of, key_of
@@ -114,7 +114,7 @@ async def get_order(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Any:
     order = await session.get(
-        Order, order_id, options=[selectinload(Order.lines), selectinload(Order.reasons), selectinload(Order.facts)]
+        Order, order_id, options=[undefer(Order.lines), selectinload(Order.reasons), selectinload(Order.facts)]
     )
     if order is None or not _visible(order, caller):
         raise HTTPException(404, "There is no such order.")
@@ -170,14 +170,15 @@ def _summary(order: Order, caller: Principal) -> dict[str, Any]:
     }
 
 
-def _line(line: OrderLine, currency: str) -> LineOut:
+def _line(line: list[Any], currency: str) -> LineOut:
+    number, sku, description, quantity, unit_price, amount = line
     return LineOut(
-        line=line.line,
-        sku=line.sku,
-        description=line.description,
-        quantity=line.quantity,
-        unit_price=money.exact_text(line.unit_price, currency),
-        amount=money.exact_text(line.amount, currency),
+        line=number,
+        sku=sku,
+        description=description,
+        quantity=quantity,
+        unit_price=money.exact_text(unit_price, currency),
+        amount=money.exact_text(amount, currency),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, LargeBinary, SmallInteger, Text, Uuid
+from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, LargeBinary, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -41,24 +41,10 @@ class Order(Base):
     version: Mapped[int] = mapped_column(Integer)
     updated_at: Mapped[int] = mapped_column(BigInteger)
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    lines: Mapped[list[list[Any]]] = mapped_column(_Json, deferred=True, deferred_raiseload=True)
 
-    lines: Mapped[list["OrderLine"]] = relationship(order_by="OrderLine.line", lazy="raise")
     reasons: Mapped[list["OrderReason"]] = relationship(lazy="raise")
     facts: Mapped[list["Fact"]] = relationship(order_by="Fact.sequence", lazy="raise")
-
-
-class OrderLine(Base):
-    """So many of one thing."""
-
-    __tablename__ = "order_lines"
-
-    order_id: Mapped[UUID] = mapped_column(_Id, ForeignKey("orders.id"), primary_key=True)
-    line: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    sku: Mapped[str] = mapped_column(Text)
-    description: Mapped[str | None] = mapped_column(Text)
-    quantity: Mapped[int] = mapped_column(Integer)
-    unit_price: Mapped[int] = mapped_column(BigInteger)
-    amount: Mapped[int] = mapped_column(BigInteger)
 
 
 class OrderReason(Base):

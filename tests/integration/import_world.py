@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import sys
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from orderhouse.kernel import money
 from orderhouse.orders.importers.driver import Progress, import_from
 from orderhouse.orders.importers.online_retail import OnlineRetail
 from orderhouse.orders.importers.report import ImportReport, ReportFile
+from orderhouse.orders.repository import lines_of
 from orderhouse.orders.service import OrderService
 from orderhouse.orders.wiring import Orders
 from orderhouse.runtime import facts
@@ -57,12 +59,13 @@ class World:
 
     async def totals(self) -> dict[str, tuple[int, int, int]]:
         """Documents, lines and exact amount by kind, from the lines up."""
-        found = await self.rows(
-            "SELECT kind, count(*), sum(l.lines), sum(l.amount) FROM orders JOIN "
-            "(SELECT order_id, count(*) AS lines, sum(amount) AS amount FROM order_lines GROUP BY order_id) AS l "
-            "ON l.order_id = orders.id WHERE orders.amount = l.amount AND orders.line_count = l.lines GROUP BY kind"
-        )
-        return {kind: (documents, int(lines), int(amount)) for kind, documents, lines, amount in found}
+        found = await self.rows("SELECT kind, amount, line_count, lines FROM orders")
+        totals: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for kind, amount, line_count, kept in found:
+            lines = lines_of(kept)
+            if (amount, line_count) == (sum(line.amount for line in lines), len(lines)):
+                totals[kind].update(documents=1, lines=line_count, amount=amount)
+        return {kind: (one["documents"], one["lines"], one["amount"]) for kind, one in totals.items()}
 
     async def everything(self) -> dict[str, Any]:
         """All an import can have written, but for what is different each time: ids and the time of writing."""
@@ -75,10 +78,13 @@ class World:
                 "SELECT external_reference, kind, status, currency, customer_id IS NULL, country, placed_at, source, "
                 "amount, total, line_count, version, fingerprint FROM orders ORDER BY external_reference"
             ),
-            "lines": await self.rows(
-                "SELECT o.external_reference, l.line, l.sku, l.description, l.quantity, l.unit_price, l.amount "
-                "FROM order_lines AS l JOIN orders AS o ON o.id = l.order_id ORDER BY o.external_reference, l.line"
-            ),
+            "lines": [
+                (reference, *line)
+                for reference, kept in await self.rows(
+                    "SELECT external_reference, lines FROM orders ORDER BY external_reference"
+                )
+                for line in lines_of(kept)
+            ],
             "facts": await self.rows(
                 "SELECT f.name, o.external_reference, f.sequence FROM facts AS f JOIN orders AS o "
                 "ON o.id = f.aggregate ORDER BY o.external_reference, f.sequence"

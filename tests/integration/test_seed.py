@@ -57,7 +57,7 @@ def rows_of(reading: Reading, table: str) -> Sequence[Row]:
 async def everything(contexts: Contexts) -> list[list[Row]]:
     tables = {
         contexts.customers.database: ("customers", "facts"),
-        contexts.orders.database: ("orders", "order_lines", "order_reasons", "facts"),
+        contexts.orders.database: ("orders", "order_reasons", "facts"),
     }
     return [
         sorted(map(tuple, await database.read(rows_of, table)), key=repr)

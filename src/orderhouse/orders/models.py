@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    SmallInteger,
     Table,
     Text,
 )
@@ -26,7 +25,7 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.orders.contract import Kind, Status
 from orderhouse.orders.errors import AmountTooLarge, MoveNotAllowed
 from orderhouse.orders.schemas import ImportedLine, ImportOrder, PlaceOrder, WantedLine
-from orderhouse.runtime.database.tables import Id, partial_index, tables_of
+from orderhouse.runtime.database.tables import Id, Json, partial_index, tables_of
 
 MOVES: dict[Status, tuple[Status, ...]] = {
     "placed": ("confirmed", "on_hold", "cancelled"),
@@ -207,6 +206,9 @@ orders = Table(
     Column("version", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("fingerprint", LargeBinary),
+    # An order is one row. Its lines come and go with it and are never looked for without it: kept as JSON beside it,
+    # none can be without its order, and nobody pays for a row, an index and a foreign key each.
+    Column("lines", Json, nullable=False, server_default="[]"),
     # Every list goes by time of placing; the id decides between orders of one instant.
     Index("orders_placed", "placed_at", "id"),
     Index("orders_status", "status", "placed_at", "id"),
@@ -222,19 +224,6 @@ orders = Table(
     partial_index(
         "orders_reference", "source", "external_reference", unique=True, where="external_reference IS NOT NULL"
     ),
-)
-
-order_lines = Table(
-    "order_lines",
-    tables,
-    Column("order_id", Id, ForeignKey("orders.id"), primary_key=True),
-    Column("line", SmallInteger, primary_key=True, autoincrement=False),
-    Column("sku", Text, nullable=False),
-    Column("description", Text),
-    Column("quantity", Integer, nullable=False),
-    Column("unit_price", BigInteger, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 # Why an order was moved, in somebody's words: free text may name persons, and facts never do.

@@ -14,7 +14,7 @@ from orderhouse.kernel.principal import Principal
 from orderhouse.orders.contract import Kind
 from orderhouse.orders.errors import FiltersDoNotCombine, OrderUnknown
 from orderhouse.orders.models import Order, OrderLine, moves_of
-from orderhouse.orders.repository import COLUMNS, of_a_team_mate, order_of
+from orderhouse.orders.repository import HEAD, lines_of, of_a_team_mate, order_of
 from orderhouse.orders.schemas import ListHistory, ListOrders, path_of
 from orderhouse.runtime.database.sql import Row, as_id, id_text
 from orderhouse.runtime.database.transaction import Reading
@@ -22,18 +22,14 @@ from orderhouse.runtime.database.transaction import Reading
 SHOWN = 50
 """How much of its history an order is shown with."""
 
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM orders"
-_SELECT_WHOLE = (
-    f"SELECT {', '.join(f'orders.{column}' for column in COLUMNS)}, "
-    f"{', '.join(f'order_lines.{field}' for field in OrderLine._fields)} "
-    "FROM orders LEFT JOIN order_lines ON order_lines.order_id = orders.id WHERE orders.id = :id ORDER BY line"
-)
+_SELECT = f"SELECT {', '.join(HEAD)} FROM orders"
+_SELECT_WHOLE = f"SELECT {', '.join(HEAD)}, lines FROM orders WHERE id = :id"
 _SELECT_HISTORY = (
     "SELECT sequence, name, at, actor, request_id, data, reason FROM facts LEFT JOIN order_reasons "
     "ON order_reasons.order_id = facts.aggregate AND order_reasons.version = facts.sequence "
     "WHERE facts.aggregate = :id AND facts.sequence < :before ORDER BY facts.sequence DESC LIMIT :limit"
 )
-_LISTED = tuple(column for column in COLUMNS if column not in ("note", "fingerprint"))
+_LISTED = tuple(column for column in HEAD if column not in ("note", "fingerprint"))
 _SELECT_LISTED = f"SELECT {', '.join(_LISTED)} FROM orders"
 _NO_END = 2**31 - 1
 _MOST_MATES = 16
@@ -42,12 +38,11 @@ _MOST_MATES = 16
 
 def one(reading: Reading, order_id: UUID, caller: Principal) -> Order | None:
     """Return an order with its lines; None when there is none, OrderUnknown when it is not `caller`'s to know of."""
-    # In one question, on PostgreSQL a round trip, so that lines and order are of one version.
-    found = reading.rows(_SELECT_WHOLE, id=order_id)
-    if not found:
+    found = reading.row(_SELECT_WHOLE, id=order_id)
+    if found is None:
         return None
-    order = _known_to(caller, order_of(found[0][: len(COLUMNS)]), reading)
-    return order._replace(lines=tuple(OrderLine(*row[len(COLUMNS) :]) for row in found if row[-1] is not None))
+    *head, lines = found
+    return _known_to(caller, order_of(head), reading)._replace(lines=lines_of(lines))
 
 
 def _known_to(caller: Principal, order: Order, reading: Reading) -> Order:
@@ -358,15 +353,20 @@ def full(order: Order, *, may_change: bool) -> dict[str, Any]:
     return {
         **said,
         "note": order.note,
-        "lines": [
-            {
-                "line": line.line,
-                "sku": line.sku,
-                "description": line.description,
-                "quantity": line.quantity,
-                "unit_price": money.exact_text(line.unit_price, order.currency),
-                "amount": money.exact_text(line.amount, order.currency),
-            }
-            for line in order.lines
-        ],
+        "lines": lines_shown(order.lines, order.currency),
     }
+
+
+def lines_shown(lines: Sequence[OrderLine], currency: str) -> list[dict[str, Any]]:
+    """Return an order's lines as they are shown."""
+    return [
+        {
+            "line": line.line,
+            "sku": line.sku,
+            "description": line.description,
+            "quantity": line.quantity,
+            "unit_price": money.exact_text(line.unit_price, currency),
+            "amount": money.exact_text(line.amount, currency),
+        }
+        for line in lines
+    ]

@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import repeat
-from operator import add, attrgetter, itemgetter
+from operator import attrgetter, itemgetter
 from uuid import UUID
+
+import orjson
 
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders import models
 from orderhouse.orders.errors import OrderChanged, ReferenceTaken
-from orderhouse.orders.models import CustomerCard, Order
+from orderhouse.orders.models import CustomerCard, Order, OrderLine
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
 from orderhouse.runtime.database.transaction import Reading, Transaction
 
@@ -21,9 +22,9 @@ REFUSALS: Mapping[str, type[Refusal]] = {
 }
 """What it means that a constraint of the database was broken."""
 
-COLUMNS = tuple(column.name for column in models.orders.columns)
-_row_of = itemgetter(slice(len(COLUMNS)))
-assert Order._fields[: len(COLUMNS)] == COLUMNS, "an order's row is its first fields"
+HEAD = tuple(column.name for column in models.orders.columns if column.name != "lines")
+"""Every column of an order but its lines."""
+assert Order._fields == (*HEAD, "lines"), "an order's row is its fields"
 
 Reference = tuple[str, str]
 """A source, and its number for a document."""
@@ -33,6 +34,15 @@ def order_of(row: Sequence[object]) -> Order:
     """Return the order a row of the table holds, without its lines."""
     order_id, kind, status, currency, customer_id, *rest = row
     return Order(as_id(order_id), kind, status, currency, as_id_or_none(customer_id), *rest)  # type: ignore[arg-type]  # typed by the table
+
+
+def lines_of(kept: str) -> tuple[OrderLine, ...]:
+    """Return the lines that a row of the table holds."""
+    return tuple(OrderLine(*line) for line in orjson.loads(kept))
+
+
+def _row_of(order: Order) -> Row:
+    return (*order[:-1], orjson.dumps(order.lines, default=tuple).decode())
 
 
 class OrderRepository:
@@ -63,7 +73,7 @@ class OrderRepository:
             for order in map(
                 order_of,
                 self._tx.rows(
-                    f"SELECT {', '.join(COLUMNS)} FROM orders "
+                    f"SELECT {', '.join(HEAD)} FROM orders "
                     "WHERE source = :source AND external_reference IN :wanted AND external_reference IS NOT NULL",
                     source=source,
                     wanted=wanted,
@@ -79,7 +89,7 @@ class OrderRepository:
         """
         lock = self._tx.for_update if self._tx.wary else ""
         found = self._tx.rows(
-            f"SELECT {', '.join(COLUMNS)} FROM orders WHERE id IN :ids ORDER BY id{lock}",
+            f"SELECT {', '.join(HEAD)} FROM orders WHERE id IN :ids ORDER BY id{lock}",
             ids=sorted(set(ids)),
         )
         return {order.id: order for order in map(order_of, found)}
@@ -87,16 +97,10 @@ class OrderRepository:
     def add(self, orders: Collection[Order]) -> None:
         """Keep new orders with their lines."""
         self._tx.add(models.orders, map(_row_of, orders))
-        self._tx.add(models.order_lines, self._line_rows(orders))
 
     def replace(self, order: Order) -> None:
         """Keep `order` in the place of the one with its id, lines and all."""
-        self._tx.run("DELETE FROM order_lines WHERE order_id = :id", id=order.id)
-        self._tx.change(models.orders, COLUMNS[1:], [_row_of(order)])
-        self._tx.add(models.order_lines, self._line_rows([order]))
-
-    def _line_rows(self, orders: Iterable[Order]) -> list[Row]:
-        return [row for order in orders for row in map(add, repeat((self._tx.key(order.id),)), order.lines)]
+        self._tx.change(models.orders, Order._fields[1:], [_row_of(order)])
 
     def save(self, orders: Iterable[Order]) -> None:
         """Keep what may change of orders that are there."""

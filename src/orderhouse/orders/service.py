@@ -44,10 +44,10 @@ class OrderService:
         known = orders.known([reference for reference in references if reference])
         outcomes = [self._decide(a, reference, cards, known) for a, reference in zip(asked, references, strict=True)]
         placed = [(o, a) for o, a in zip(outcomes, asked, strict=True) if isinstance(o, Order)]
-        orders.add([order for order, _ in placed if order.version == 1])
-        for order, _ in placed:
-            if order.version > 1:
-                orders.replace(order)
+        new, replaced = _to_keep([order for order, _ in placed])
+        orders.add(new)
+        for order in replaced:
+            orders.replace(order)
         tx.tell([_placed(order, a.origin) for order, a in placed])
         return outcomes
 
@@ -159,6 +159,16 @@ class Newcomers:
 def _keep_card(tx: Transaction, asked: Sequence[CustomerCard]) -> Sequence[None]:
     OrderRepository(tx).keep_cards(asked)
     return [None for _ in asked]
+
+
+def _to_keep(placed: Sequence[Order]) -> tuple[Sequence[Order], Sequence[Order]]:
+    """Return which orders are new, and which take the place of one that is there: of each, its last version."""
+    new = [order for order in placed if order.version == 1]
+    if len(new) == len(placed):
+        return new, ()
+    ids = {order.id for order in new}
+    last = {order.id: order for order in placed}.values()
+    return [order for order in last if order.id in ids], [order for order in last if order.id not in ids]
 
 
 def _reference(wanted: Wanted) -> Reference | None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -31,7 +32,7 @@ VERSION = sqlite3.sqlite_version_info
 OLDEST = (3, 35, 0)
 """The first that knows RETURNING."""
 
-sqlite3.register_adapter(UUID, lambda value: value.bytes)
+sqlite3.register_adapter(UUID, attrgetter("bytes"))
 
 _PRAGMAS = (
     "journal_mode = WAL",
@@ -120,10 +121,6 @@ class SqliteTransaction(Transaction):
     def run(self, sql: str, **values: object) -> int:
         """Run one statement now and return how many rows it touched."""
         return self._connection.execute(*for_sqlite(sql, values)).rowcount
-
-    def key(self, value: UUID) -> object:
-        """Return the bytes of an id."""
-        return value.bytes
 
     @property
     def session(self) -> Session:

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
 
 from sqlalchemy import Table
 
@@ -77,17 +76,16 @@ class Transaction(Reading):
     def run(self, sql: str, **values: object) -> int:
         """Run one statement now and return how many rows it touched."""
 
-    def key(self, value: UUID) -> object:
-        """Return an id as the driver takes it: worth it where one goes into thousands of rows."""
-        return value
-
     def add(self, table: Table, rows: Iterable[Row]) -> None:
         """Insert `rows`, each in the order of the table's columns, at the end of the transaction."""
         if more := list(rows):
             self._added.setdefault(table, []).extend(more)
 
     def change(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Set `columns` at the end of the transaction; a row is the primary key's values, then theirs."""
+        """Set `columns` at the end of the transaction; a row is the primary key's values, then theirs.
+
+        Only of what was there before it, and of each once: all of it may be written by one statement.
+        """
         if more := list(rows):
             self._changed.setdefault((table, tuple(columns)), []).extend(more)
 
