@@ -132,6 +132,20 @@ def test_the_doctor_finds_what_is_wrong(folder: Path) -> None:
     assert wrong == {"signing keys", "orders: schema", "orders: log of facts"}
 
 
+def test_an_older_version_says_that_it_is_one_and_touches_nothing(folder: Path) -> None:
+    assert run("migrate").exit_code == 0
+    file = sqlite.connect(folder / "orders.sqlite3")
+    file.execute("UPDATE alembic_version SET version_num = '9999'")
+    file.close()
+    for command in ("migrate", "up", "seed"):
+        done = run(command)
+        assert done.exit_code == 2
+        assert "orders: its database is at revision 9999" in done.stderr
+        assert "A later version made it" in done.stderr
+    told = {what: said for what, good, said in examination.examine(Settings(data_dir=folder)) if not good}
+    assert told["orders: revision"].startswith("9999, made by a later version")
+
+
 def test_a_forgotten_column_is_one_command(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import shutil
 

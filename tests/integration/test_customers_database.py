@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,6 +22,7 @@ from orderhouse.kernel.ids import new_id
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.database.transaction import Transaction
 from orderhouse.runtime.once import Answer, OnceCall
 from tests.integration.customers_world import added, added_all, asked, counted, opened, together, told
 
@@ -178,6 +180,20 @@ async def test_a_migration_can_be_taken_back_and_made_again(place: Place) -> Non
     assert migrate.drift(SCHEMA, place) == []
     async with opened(place) as customers:
         await added(customers)
+
+
+async def test_a_database_of_a_later_version_is_left_as_it_is_and_said_to_be_one(place: Place) -> None:
+    async with opened(place) as customers:
+        await customers.database.write(later, None)
+    for _ in range(2):
+        with pytest.raises(migrate.MigrationFailed, match=f"is at revision 9999, .* none past {SCHEMA.head}"):
+            migrate.migrate(SCHEMA, place)
+    assert migrate.current(SCHEMA, place) == "9999"
+
+
+def later(tx: Transaction, asked: Sequence[None]) -> list[None]:
+    tx.run("UPDATE alembic_version SET version_num = '9999'")
+    return [None for _ in asked]
 
 
 async def test_stored_answers_come_along_when_they_are_laid_out_anew(place: Place) -> None:

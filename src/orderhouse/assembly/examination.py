@@ -71,6 +71,8 @@ def _tried(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _revision(found: str | None, wanted: str) -> str:
+    if found and found > wanted:
+        raise Unhealthy(f"{found}, made by a later version: this one knows none past {wanted}")
     if found != wanted:
         raise Unhealthy(f"{found or 'none'}; `orderhouse migrate` brings it to {wanted}")
     return wanted

@@ -49,6 +49,11 @@ def migrate(schema: Schema, place: Place, revision: str = "head") -> None:
     from alembic import command
 
     with _connected(schema, place) as connection:
+        if (there := _revision(connection) or "") > schema.head:
+            raise MigrationFailed(
+                f"{schema.context}: its database is at revision {there}, and this version knows none past "
+                f"{schema.head}. A later version made it: use that one."
+            )
         config = _config(schema, connection)
         # Revisions are numbers, and sort; what comes before the first has a name that would sort behind them.
         if revision == "head" or (revision != "base" and revision > (_revision(connection) or "")):
