@@ -367,10 +367,10 @@ def killed_at(moment: float, installation: Installation, file: Path) -> int:
 async def test_killed_at_random_moments_and_run_again_the_result_is_the_same(
     installation: Installation, real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    file = stored(tmp_path_factory.mktemp("file"), b"".join(first_lines(real_data, 20_000)))
+    file = stored(tmp_path_factory.mktemp("file"), b"".join(first_lines(real_data, 8_000)))
     chance = random.Random(11)
-    # Earlier and later ones: how long all of it takes is a matter of the machine.
-    ended = [killed_at(chance.uniform(0.5, 1) * moment, installation, file) for moment in (0.02, 0.06, 0.2, 0.6)]
+    # An earlier and a later one: how long all of it takes is a matter of the machine.
+    ended = [killed_at(chance.uniform(0.5, 1) * moment, installation, file) for moment in (0.05, 0.3)]
     assert -signal.SIGKILL in ended
     async with opened(installation) as world:
         report = await world.take(file)

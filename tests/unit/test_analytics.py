@@ -286,7 +286,7 @@ documents = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents, st.sampled_from(ZONES), st.dates(date(2009, 1, 1), date(2012, 12, 1)), st.integers(0, 90))
 def test_any_facts_any_zone_any_range_equal_decimal(
     tmp_path_factory: pytest.TempPathFactory,

@@ -338,9 +338,9 @@ def test_ten_times_the_rows_need_no_more_memory(tmp_path: Path, *, in_order: boo
         tracemalloc.stop()
         return highest
 
-    few = peak(8_000)
-    # What is remembered of texts seen before is bounded, but not full yet. 72,000 rows more would be 20 MB.
-    assert peak(80_000) < few + 4_000_000
+    few = peak(3_000)
+    # What is remembered of texts seen before is bounded, but not full yet. 27,000 rows more would be 7.5 MB.
+    assert peak(30_000) < few + 3_000_000
 
 
 def file_of_numbers(file: Path, numbers: Iterable[int]) -> Path:
