@@ -77,7 +77,7 @@ def app(settings: Settings, tell_password: Callable[[str], None] | None = None) 
         dead_letters.routes(edge(), letters),
         web_readers.routes(edge(), subscribers),
         metrics.routes(edge(), subscribers, contexts.databases),
-        web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi()),
+        web_facts.routes(edge(), REGISTRY, {one.name: one for one in contexts.databases}, asyncapi),
         health.routes(edge(), _checks(contexts.databases, followers)),
         documents.routes(edge()),
         docs_page.routes(edge()),

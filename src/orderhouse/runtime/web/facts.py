@@ -1,6 +1,7 @@
 """Facts over HTTP: the logs as CloudEvents, and what they look like as JSON schemas and as an AsyncAPI document."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 import orjson
@@ -42,8 +43,10 @@ class ReadLog(BaseModel):
     limit: int = Field(100, ge=1, le=_LARGEST_BATCH, description="How many at most.")
 
 
-def routes(edge: Edge, registry: Registry, logs: Mapping[str, Database], asyncapi: Mapping[str, Any]) -> APIRouter:
-    """Return the routes of facts."""
+def routes(
+    edge: Edge, registry: Registry, logs: Mapping[str, Database], asyncapi: Callable[[], Mapping[str, Any]]
+) -> APIRouter:
+    """Return the routes of facts; `asyncapi` makes the document, when it is first asked for."""
     router = edge.router("", "facts")
 
     @router.get(
@@ -73,7 +76,9 @@ def routes(edge: Edge, registry: Registry, logs: Mapping[str, Database], asyncap
             raise SchemaUnknown
         return Answer(200, (("content-type", "application/schema+json"),), orjson.dumps(schema_of(kind)))
 
-    document = orjson.dumps(asyncapi)
+    @cache
+    def document() -> bytes:
+        return orjson.dumps(asyncapi())
 
     @router.get(
         "/asyncapi.json",
@@ -83,6 +88,6 @@ def routes(edge: Edge, registry: Registry, logs: Mapping[str, Database], asyncap
     )
     async def get_asyncapi() -> Answer:
         """Get the AsyncAPI document: which context tells which facts, and who reads them."""
-        return Answer(200, (), document)
+        return Answer(200, (), document())
 
     return router
