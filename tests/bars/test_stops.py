@@ -57,9 +57,10 @@ async def stopped(installation: Installation, customer: str, *defects: str) -> R
     """Start a server, call until it is told to end and has ended, and return what was heard."""
     heard = Round()
     with installation.started(*defects) as product:
+        headers = bearer(installation)
         async with asyncio.TaskGroup() as group:
             for _ in range(CALLERS):
-                group.create_task(heard.call(product.url, bearer(installation), customer))
+                group.create_task(heard.call(product.url, headers, customer))
             await heard.well_under_way.wait()
             product.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(product.process.wait, ENDS_WITHIN_S) == -signal.SIGTERM

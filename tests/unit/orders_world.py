@@ -107,13 +107,13 @@ class Remembering:
         assert not self.kept.keys() & {order.id for order in orders}
         self.kept.update((order.id, order) for order in orders)
 
-    def replace(self, order: Order) -> None:
-        assert order.id in self.kept
-        self.kept[order.id] = order
+    def replace(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            assert order.id in self.kept
+            self.kept[order.id] = order
 
     def save(self, orders: Iterable[Order]) -> None:
-        for order in orders:
-            self.replace(order)
+        self.replace(orders)
 
     def add_reasons(self, reasons: Iterable[tuple[UUID, int, str]]) -> None:
         self.reasons.update(((order, version), reason) for order, version, reason in reasons)

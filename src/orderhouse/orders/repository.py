@@ -98,9 +98,9 @@ class OrderRepository:
         """Keep new orders with their lines."""
         self._tx.add(models.orders, map(_row_of, orders))
 
-    def replace(self, order: Order) -> None:
-        """Keep `order` in the place of the one with its id, lines and all."""
-        self._tx.change(models.orders, Order._fields[1:], [_row_of(order)])
+    def replace(self, orders: Iterable[Order]) -> None:
+        """Keep each order in the place of the one with its id, lines and all."""
+        self._tx.change(models.orders, Order._fields[1:], map(_row_of, orders))
 
     def save(self, orders: Iterable[Order]) -> None:
         """Keep what may change of orders that are there."""

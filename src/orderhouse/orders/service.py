@@ -46,8 +46,7 @@ class OrderService:
         placed = [(o, a) for o, a in zip(outcomes, asked, strict=True) if isinstance(o, Order)]
         new, replaced = _to_keep([order for order, _ in placed])
         orders.add(new)
-        for order in replaced:
-            orders.replace(order)
+        orders.replace(replaced)
         tx.tell([_placed(order, a.origin) for order, a in placed])
         return outcomes
 

@@ -56,7 +56,7 @@ def migrate(schema: Schema, place: Place, revision: str = "head") -> None:
             )
         config = _config(schema, connection)
         # Revisions are numbers, and sort; what comes before the first has a name that would sort behind them.
-        if revision == "head" or (revision != "base" and revision > (_revision(connection) or "")):
+        if revision == "head" or (revision != "base" and revision > there):
             command.upgrade(config, revision)
         else:
             command.downgrade(config, revision)
