@@ -100,7 +100,7 @@ def test_a_command_line_is_let_in_from_a_browser(tmp_path: Path) -> None:
         told = waits.stderr.readline()
         code = re.findall(r"[B-Z]{4}-[B-Z]{4}", told)[0]
         form = {"email": OWNER, "password": "a kettle and four cups", "user_code": code, "decision": "allow"}
-        assert "The device is in." in httpx2.post(f"{product.url}/oauth/device", data=form).text
+        assert "The device is in." in httpx2.post(f"{product.url}/oauth/device", data=form, timeout=30).text
         assert waits.wait(30) == 0
         waits.stderr.close()
         # Its access token is not asked for again as long as it is good; here it is not.

@@ -35,7 +35,7 @@ def neighbour(answering: Callable[[httpx2.Request], httpx2.Response], **more: fl
 
 def test_a_call_says_who_asks_and_for_which_request() -> None:
     answering = Answering(200)
-    trace = telemetry.trace_of([])
+    trace = telemetry.trace_of(b"")
     telemetry.enter("request-7", trace)
     assert neighbour(answering).call("POST", "/v1/x", {"a": 1}).body == {"ok": True}
     telemetry.enter("", "")

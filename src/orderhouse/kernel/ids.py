@@ -34,7 +34,9 @@ def _new() -> int:
     # 48 bits of milliseconds and 12 bits of fraction of one: a counter that follows the clock and never goes back.
     ticks = time.time_ns() * 4096 // 1_000_000
     with _lock:
-        _last = ticks = max(ticks, _last + 1)
+        if ticks <= _last:
+            ticks = _last + 1
+        _last = ticks
     random = random_64() & 0x3FFF_FFFF_FFFF_FFFF
     return (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random
 

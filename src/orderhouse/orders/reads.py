@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -310,7 +310,7 @@ def summary(order: Order, *, may_change: bool) -> dict[str, Any]:
     return _shown(_listed(order), may_change=may_change)
 
 
-_listed = attrgetter(*_LISTED)
+_listed = itemgetter(*map(Order._fields.index, _LISTED))
 _PLACED_AT = _LISTED.index("placed_at")
 
 
@@ -361,12 +361,12 @@ def lines_shown(lines: Sequence[OrderLine], currency: str) -> list[dict[str, Any
     """Return an order's lines as they are shown."""
     return [
         {
-            "line": line.line,
-            "sku": line.sku,
-            "description": line.description,
-            "quantity": line.quantity,
-            "unit_price": money.exact_text(line.unit_price, currency),
-            "amount": money.exact_text(line.amount, currency),
+            "line": line,
+            "sku": sku,
+            "description": description,
+            "quantity": quantity,
+            "unit_price": money.exact_text(unit_price, currency),
+            "amount": money.exact_text(amount, currency),
         }
-        for line in lines
+        for line, sku, description, quantity, unit_price, amount in lines
     ]

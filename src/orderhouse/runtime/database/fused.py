@@ -42,7 +42,7 @@ def _array(values: Sequence[object]) -> str:
     """Return an array as PostgreSQL reads it: JSON's, but for its brackets, and for what JSON escapes."""
     # Given a list, the driver asks every member whether it is a list itself, which takes longer than all the rest.
     said = orjson.dumps(values, default=_id)
-    if b"\\" in said:
+    if said.find(b"\\") >= 0:
         # Behind a backslash JSON may mean something by a letter, and PostgreSQL that very letter.
         return f"{{{','.join(map(_member, values))}}}"
     return f"{{{said[1:-1].decode()}}}"

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+import orjson
+
 from orderhouse.kernel.ids import id_of, text_of
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -86,7 +88,8 @@ def id_text(value: UUID | bytes) -> str:
     """Return the text of an id, as a row holds it or as itself: what is only shown needs no object."""
     if isinstance(value, bytes):
         return text_of(value.hex())
-    return str(value)
+    # JSON spells one of Python's own in a third of the time that it takes to spell itself.
+    return orjson.dumps(value)[1:-1].decode() if type(value) is UUID else str(value)
 
 
 def names(columns: Sequence[str]) -> str:

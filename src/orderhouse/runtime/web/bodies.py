@@ -17,8 +17,10 @@ M = TypeVar("M", bound=BaseModel)
 # Possessive, and content with a string that never ends: a body made to be slow to look at costs what any other does.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
-_ZEROS = bytes.maketrans(b"0123456789E", b"0000000000e")
-_EXPONENT = re.compile(rb"(?:^|[:,\[\s])-?[0-9]++(?:\.[0-9]++)?[eE][+-]?[0-9]{3}")
+_ALIKE = bytes.maketrans(b"0123456789E{", b"0000000000e[")
+"""Every digit is a 0, every opening bracket a square one."""
+_LARGE_EXPONENT = re.compile(rb"0e[+-]?000")
+_NUMBER = re.compile(rb"(?:^|[:,\[\s])-?0++(?:\.0++)?$")
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 OCTETS = b"application/octet-stream"
@@ -49,15 +51,15 @@ def parsed(body: bytes, limits: Limits) -> Any:
         # The parser's words name a place in the caller's own text, or a repeated name, and nothing else.
         raise Malformed(f"Not JSON: {error}"[:_LONGEST_DETAIL]) from None
     # JSON may hold U+0000, and PostgreSQL's text may not: what cannot be kept everywhere is kept nowhere.
-    if b"\\u0000" in body and _NUL.search(body):
+    if body.find(b"\\u0000") >= 0 and _NUL.search(body):
         raise RequestInvalid("Text may not hold U+0000.")
     return found
 
 
 def _bounded(body: bytes, limits: Limits) -> None:
     """Refuse what would be dear to parse. Counting comes first: hardly any request has so many brackets or digits."""
-    many_brackets = body.count(b"[") + body.count(b"{") > limits.depth
-    if not many_brackets and not _may_hold_large_number(body, limits.digits):
+    alike = body.translate(_ALIKE)
+    if alike.count(b"[") <= limits.depth and not _may_hold_large_number(alike, limits.digits):
         return
     bare = _STRING.sub(b'""', body)
     if _large_number(limits.digits).search(bare):
@@ -69,14 +71,19 @@ def _bounded(body: bytes, limits: Limits) -> None:
             raise Malformed(f"Nested deeper than {limits.depth} levels.")
 
 
-def _may_hold_large_number(body: bytes, digits: int) -> bool:
-    # What `_large_number` looks for, in a tenth of its time: every digit is a 0, and bytes are searched fast.
-    zeros = body.translate(_ZEROS)
-    if b"0" * (digits + 1) in zeros:
+def _may_hold_large_number(alike: bytes, digits: int) -> bool:
+    # What `_large_number` looks for, in a tenth of its time: bytes are searched fast; by `find`, for `in` would first
+    # ask whether it is given a number, by way of an exception.
+    if alike.find(b"0" * (digits + 1)) >= 0:
         return True
+    if alike.find(b"0e000") < 0 and alike.find(b"0e+000") < 0 and alike.find(b"0e-000") < 0:
+        return False
     # Ids are full of such exponents, but a number begins where none of them does.
-    may_be_large = b"0e000" in zeros or b"0e+000" in zeros or b"0e-000" in zeros
-    return may_be_large and _EXPONENT.search(body) is not None
+    longest = 2 * digits + 3
+    return any(
+        _NUMBER.search(alike, max(0, found.start() - longest), found.start() + 1)
+        for found in _LARGE_EXPONENT.finditer(alike)
+    )
 
 
 @lru_cache

@@ -6,7 +6,7 @@ nobody else did: unknown paths, wrong methods, and whatever broke.
 
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Any
@@ -111,8 +111,9 @@ class Front:
         began = time.perf_counter()
         state = scope.setdefault("state", {})
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        state["request_id"] = _request_id(headers)
-        state["trace"] = telemetry.trace_of(headers)
+        sent = dict(headers)
+        state["request_id"] = _request_id(sent.get(b"x-request-id", b""))
+        state["trace"] = telemetry.trace_of(sent.get(b"traceparent", b""))
         telemetry.enter(state["request_id"], state["trace"])
         asked = scope
         if scope["method"] == "HEAD":
@@ -121,7 +122,7 @@ class Front:
         told = state["told"] = {"status": 0, "bytes": 0}
         also = carried(state["request_id"])
 
-        async def watched(message: Message) -> None:
+        def watched(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
                 message["headers"] = [*message["headers"], *also]
@@ -129,7 +130,7 @@ class Front:
                 message["body"] = b""
             else:
                 told["bytes"] += len(message.get("body", b""))
-            await send(message)
+            return send(message)
 
         try:
             await self._door(asked, receive, watched)
@@ -219,12 +220,9 @@ def _open_to(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
     )
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+def _request_id(sent: bytes) -> str:
     """Return the caller's request id where it is a safe one, or a new one."""
-    for name, value in headers:
-        if name == b"x-request-id":
-            return value.decode() if _REQUEST_ID.fullmatch(value) else new_id_text()
-    return new_id_text()
+    return sent.decode() if sent and _REQUEST_ID.fullmatch(sent) else new_id_text()
 
 
 def _refused(scope: Scope, refusal: Refusal) -> Refused:

@@ -158,19 +158,14 @@ def _whole(cycle: RequestResponseCycle, head: Message, last: Message) -> bytes |
     """Return the answer to write; None when it is not an ordinary one."""
     if cycle.response_started or not cycle.keep_alive or cycle.scope["method"] == "HEAD" or last.get("more_body"):
         return None
-    parts: list[bytes] = [STATUS_LINE[head["status"]]]
-    length = b""
     headers = (*cycle.default_headers, *head["headers"])
-    for name, value in headers:
-        if name == b"content-length":
-            length = value
-        elif name in _LEFT_TO_UVICORN:
-            return None
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n")
-    said = b"".join(parts)
-    # A line end within a header would begin another one.
-    if said.count(b"\n") != len(headers) + 2 or said.count(b"\r") != len(headers) + 2 or b"\0" in said:
-        return None
+    named = dict(headers)
     body: bytes = last.get("body", b"")
-    return said + body if length == b"%d" % len(body) else None
+    if not _LEFT_TO_UVICORN.isdisjoint(named) or named.get(b"content-length") != b"%d" % len(body):
+        return None
+    lines = b"\r\n".join(map(b": ".join, headers))
+    # A line end within a header would begin another one.
+    between = len(headers) - 1
+    if lines.count(b"\n") != between or lines.count(b"\r") != between or lines.count(b"\0"):
+        return None
+    return b"".join((STATUS_LINE[head["status"]], lines, b"\r\n\r\n", body))

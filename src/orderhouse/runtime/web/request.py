@@ -97,13 +97,17 @@ class Request:
     async def _whole(self, receive: Receive) -> None:
         most = self._edge.limits.body_bytes
         _check_declared(self._headers, most)
-        parts, size, more = [], 0, True
+        message = await receive()
+        self.body = _part(message, 0, most)
+        if not message.get("more_body"):
+            return  # As nearly always.
+        parts, size, more = [self.body], len(self.body), True
         while more:
             message = await receive()
             parts.append(_part(message, size, most))
             size += len(parts[-1])
             more = message.get("more_body", False)
-        self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.body = b"".join(parts)
 
     def uploaded(self, receive: Receive) -> UploadedBody:
         """Return the body as what comes in parts."""
