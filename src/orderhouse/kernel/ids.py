@@ -3,15 +3,26 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
+from itertools import chain
 from struct import unpack
 from uuid import UUID, SafeUUID
 
 _UNKNOWN = SafeUUID.unknown
 _lock = threading.Lock()
 _last = 0
-_random: list[int] = []
+_random: Iterator[int] = iter(())
+
+
+def _begin() -> None:
+    global _random
+    # The kernel is asked once for many numbers: each question costs more than all the rest of an id.
+    _random = chain.from_iterable(iter(lambda: unpack("512Q", os.urandom(4096)), None))
+
+
+_begin()
 # A process that was forked would else draw the very numbers its parent draws.
-os.register_at_fork(after_in_child=_random.clear)
+os.register_at_fork(after_in_child=_begin)
 
 
 def new_id() -> UUID:
@@ -37,7 +48,7 @@ def _new() -> int:
         if ticks <= _last:
             ticks = _last + 1
         _last = ticks
-    random = random_64() & 0x3FFF_FFFF_FFFF_FFFF
+    random = next(_random) & 0x3FFF_FFFF_FFFF_FFFF
     return (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random
 
 
@@ -52,9 +63,4 @@ def id_of(number: int) -> UUID:
 
 def random_64() -> int:
     """Return 64 bits that nobody can foretell."""
-    while True:
-        try:
-            return _random.pop()
-        except IndexError:
-            # The kernel is asked once for many: each question costs more than all the rest of this.
-            _random.extend(unpack("512Q", os.urandom(4096)))
+    return next(_random)

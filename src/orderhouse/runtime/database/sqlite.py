@@ -33,6 +33,9 @@ OLDEST = (3, 35, 0)
 """The first that knows RETURNING."""
 
 sqlite3.register_adapter(UUID, attrgetter("bytes"))
+# What the driver takes as it is: unless told so, it looks for another way each time, and catches an exception.
+for _kind in (bytes, type(None)):
+    sqlite3.register_adapter(_kind, lambda value: value)
 
 _PRAGMAS = (
     "journal_mode = WAL",
