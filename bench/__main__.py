@@ -4,8 +4,6 @@ What is not measured this time keeps the figures of the last time, with their da
 """
 
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from bench import (
     frameworks,
     importing,
     jobs,
+    machine,
     moving,
     orm,
     overload,
@@ -61,16 +60,11 @@ def main(chosen: list[str]) -> int:
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in chosen or [one for one in MEASURES if one not in ASKED_FOR]:
         print(f"measuring {name} …", flush=True)
-        results[name] = {"at": datetime.now(UTC).date().isoformat(), "machine": _machine(), **MEASURES[name]()}
+        results[name] = {"at": datetime.now(UTC).date().isoformat(), "machine": machine.told(), **MEASURES[name]()}
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     PAGE.write_text(report.page(results))
     print(f"wrote {PAGE.name}")
     return 0
-
-
-def _machine() -> str:
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, load before {load:.1f}"
 
 
 if __name__ == "__main__":

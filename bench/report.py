@@ -9,7 +9,9 @@ _HEAD = """# Performance
 <!-- Made by `make bench`: measure again, do not edit. -->
 
 Every figure stands beside its limit or its rival, measured in the same session, in turns. These machines are small and
-noisy: trust ratios, and differences of a factor of two, not of a fifth.
+noisy: trust ratios, and differences of a factor of two, not of a fifth. What a step through memory takes tells how loud
+the neighbours on the same host were: 160 to 190 ns where it was quiet, 300 and more where not, and then the interpreter
+loses more than what it is measured against.
 """
 
 _NAMES = {
