@@ -3,7 +3,7 @@
 import json
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderhouse.runtime.web import bodies
@@ -27,6 +27,7 @@ def _composed(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 documents = st.tuples(spaces, st.recursive(numbers | texts | st.just("null"), _composed, max_leaves=12)).map("".join)
 
 
+@settings(max_examples=400)
 @given(documents)
 def test_a_large_number_is_never_overlooked_and_a_text_never_taken_for_one(document: str) -> None:
     outside_texts = re.sub(r'"(?:[^"\\]|\\.)*"', '""', document)

@@ -42,7 +42,7 @@ def lines_of(kept: str) -> tuple[OrderLine, ...]:
 
 
 def _row_of(order: Order) -> Row:
-    return (*order[:-1], orjson.dumps(order.lines, default=tuple).decode())
+    return (*order[:-1], orjson.dumps([*map(tuple, order.lines)]).decode())
 
 
 class OrderRepository:
