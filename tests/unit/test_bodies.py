@@ -2,7 +2,9 @@
 
 import json
 import re
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,19 @@ from orderhouse.runtime.web import bodies
 from orderhouse.runtime.web.refusals import Malformed, RequestInvalid
 
 DIGITS = 5
+
+
+class Counted:
+    """A pattern that counts how often it is looked for."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+        self.times = 0
+
+    def search(self, *where: Any) -> re.Match[bytes] | None:
+        self.times += 1
+        return self._pattern.search(*where)
+
 
 mantissas = st.sampled_from(["0", "7", "12345", "123456", "0.5", "12.34567", "1.2345678"])
 exponents = st.sampled_from(["", "", "e5", "E-99", "e100", "E999", "e+000", "e-1000"])
@@ -40,3 +55,11 @@ def test_a_large_number_is_never_overlooked_and_a_text_never_taken_for_one(docum
     except RequestInvalid:
         refused = False
     assert refused == large
+
+
+def test_a_text_full_of_exponents_is_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(bodies._NUMBER)
+    monkeypatch.setattr(bodies, "_NUMBER", counted)
+    text = "a8e123" * 10_000
+    assert bodies.parsed(json.dumps([text]).encode(), bodies.Limits()) == [text]
+    assert 0 < counted.times < 100

@@ -25,6 +25,7 @@ JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 OCTETS = b"application/octet-stream"
 
+_FEW = 16
 _LONGEST_DETAIL = 200
 _MOST_PARAMETERS = 50
 
@@ -80,11 +81,12 @@ def _may_hold_large_number(alike: bytes, digits: int) -> bool:
     if alike.find(b"0e000") < 0 and alike.find(b"0e+000") < 0 and alike.find(b"0e-000") < 0:
         return False
     # Ids are full of such exponents, but a number begins where none of them does.
+    # Where they are many, looking at each would be dear.
     longest = 2 * digits + 3
-    return any(
-        _NUMBER.search(alike, max(0, found.start() - longest), found.start() + 1)
-        for found in _LARGE_EXPONENT.finditer(alike)
-    )
+    for seen, found in enumerate(_LARGE_EXPONENT.finditer(alike)):
+        if seen == _FEW or _NUMBER.search(alike, max(0, found.start() - longest), found.start() + 1):
+            return True
+    return False
 
 
 @lru_cache
