@@ -138,8 +138,8 @@ class _Answering:
             await cycle.flow.drain()
         if cycle.disconnected or not message.get("more_body"):
             # The two hold each other, and what is large: let go, or it waits for the garbage collector, for hours.
-            # (By `vars`, all of it would be slower to look at from then on; and `suppress` makes an object each time.)
-            try:  # noqa: SIM105
+            # (By `vars`, all of it would be slower to look at from then on.)
+            try:  # noqa: SIM105 - an object of `suppress` for each answer is dear
                 del cycle.send
             except AttributeError:
                 pass  # Somebody goes on after the end.
