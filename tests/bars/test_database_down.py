@@ -36,22 +36,17 @@ class Caller(House):
         self._keys = SigningKeys(folder / "keys")
         self.client = httpx2.AsyncClient(base_url=url, timeout=30)
 
-    async def asked(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[httpx2.Response, float]:
+    async def timed(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[httpx2.Response, float]:
         began = time.perf_counter()
         answer = await self(method, path, body, **more)
         return answer, time.perf_counter() - began
-
-    async def timed(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[httpx2.Response, float]:
-        """Ask once more where the answer was late: a machine may stall once, a server that waits does so every time."""
-        answer, took = await self.asked(method, path, body, **more)
-        return (answer, took) if took <= TOLD_WITHIN_S else await self.asked(method, path, body, **more)
 
 
 async def refused(caller: Caller, requests: list[tuple[str, str, Any, dict[str, str]]]) -> list[str]:
     """Return what is wrong with how these are answered while the database is away: many at once, and one by one."""
     wrong = []
     at_once = await asyncio.gather(
-        *(caller.asked(method, path, body, **more) for method, path, body, more in requests * AT_ONCE)
+        *(caller.timed(method, path, body, **more) for method, path, body, more in requests * AT_ONCE)
     )
     one_by_one = [await caller.timed(method, path, body, **more) for method, path, body, more in requests]
     for answer, _ in (*at_once, *one_by_one):
