@@ -98,15 +98,12 @@ class Request:
         most = self._edge.limits.body_bytes
         _check_declared(self._headers, most)
         message = await receive()
-        self.body = _part(message, 0, most)
-        if not message.get("more_body"):
-            return  # As nearly always.
-        parts, size, more = [self.body], len(self.body), True
-        while more:
+        parts = [_part(message, 0, most)]
+        size = len(parts[0])
+        while message.get("more_body"):
             message = await receive()
             parts.append(_part(message, size, most))
             size += len(parts[-1])
-            more = message.get("more_body", False)
         self.body = b"".join(parts)
 
     def uploaded(self, receive: Receive) -> UploadedBody:
