@@ -1,5 +1,7 @@
 """Ids, instants, cursors and permissions."""
 
+import subprocess
+import sys
 import threading
 from uuid import RFC_4122, UUID
 
@@ -36,11 +38,30 @@ def test_an_id_tells_when_it_was_made() -> None:
     assert before <= made <= clock.now() // 1000 + 20
 
 
-def test_the_text_of_a_new_id_is_one_of_the_same_order() -> None:
-    before, text, after = ids.new_id(), ids.new_id_text(), ids.new_id()
-    assert str(UUID(text)) == text
-    assert before < UUID(text) < after
-    assert (UUID(text).version, UUID(text).variant) == (7, RFC_4122)
+def test_request_ids_are_random_uuids_and_no_two_are_the_same() -> None:
+    made = [ids.new_request_id() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert all(str(UUID(one)) == one for one in made)
+    assert {(UUID(one).version, UUID(one).variant) for one in made} == {(4, RFC_4122)}
+    constant = [place for place, seen in enumerate(zip(*made, strict=True)) if len(set(seen)) < 16]
+    assert constant == [8, 13, 14, 18, 19, 23], "the hyphens, the version and the variant; all else differs"
+
+
+FORKED = """
+import os
+from orderhouse.kernel import ids
+ids.random_64(), ids.new_request_id()
+child = os.fork()
+drawn = [f"{ids.random_64()} {ids.new_request_id()}" for _ in range(600)]
+if child:
+    os.waitpid(child, 0)
+print(*drawn, sep="\\n")
+"""
+
+
+def test_a_forked_process_draws_nothing_that_its_parent_draws() -> None:
+    drawn = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True).stdout.split()
+    assert len(drawn) == len(set(drawn)) == 2400
 
 
 @given(st.integers(-62_135_596_800 * 10**6, 253_402_300_799 * 10**6))

@@ -112,7 +112,7 @@ def test_a_safe_request_id_is_kept(api: Api, request_id: str) -> None:
 @pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "a\tb", '"', "<b>", "a;b", "\xe9", "{}"])
 def test_another_request_id_is_replaced(api: Api, request_id: str) -> None:
     answer = api("GET", "/v1/things", headers={"X-Request-Id": request_id.encode("latin-1")})
-    assert UUID(answer.headers["x-request-id"]).version == 7
+    assert UUID(answer.headers["x-request-id"]).version == 4
 
 
 def test_every_answer_has_its_own_request_id_whoever_gives_it(api: Api) -> None:

@@ -14,12 +14,14 @@ import orjson
 import structlog
 
 from orderhouse.kernel import clock
-from orderhouse.kernel.ids import random_64
+from orderhouse.kernel.ids import drawn_text
 from orderhouse.runtime.log_lines import Lines
 
 _request: ContextVar[tuple[str, str]] = ContextVar("request", default=("", ""))
 
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_new_trace = drawn_text(b"00-%b-%b-01", "32s16s")
+_new_span = drawn_text(b"%b", "16s")
 _SECRET = re.compile(r"authorization|password|secret|token|cookie|api_?key|private", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@")
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -36,7 +38,7 @@ def onward() -> dict[str, str]:
     request_id, trace = _request.get()
     said = {"x-request-id": request_id} if request_id else {}
     if trace:
-        said["traceparent"] = f"{trace[:36]}{random_64():016x}{trace[52:]}"
+        said["traceparent"] = f"{trace[:36]}{_new_span()}{trace[52:]}"
     return said
 
 
@@ -45,8 +47,8 @@ def trace_of(sent: bytes) -> str:
     if sent:
         found = _TRACEPARENT.fullmatch(sent)
         if found and found[1].strip(b"0") and found[2].strip(b"0"):
-            return f"00-{found[1].decode()}-{random_64():016x}-{found[3].decode()}"
-    return f"00-{random_64():016x}{random_64():016x}-{random_64():016x}-01"
+            return f"00-{found[1].decode()}-{_new_span()}-{found[3].decode()}"
+    return _new_trace()
 
 
 def tell_request(**told: Any) -> None:

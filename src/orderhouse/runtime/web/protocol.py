@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from orderhouse.kernel.ids import new_id_text
+from orderhouse.kernel.ids import new_request_id
 from orderhouse.runtime.web.answers import carried, problem_of
 from orderhouse.runtime.web.refusals import HeadersTooLarge
 
@@ -106,7 +106,7 @@ class Protocol(HttpToolsProtocol):
     def _end_what_does_not_end(self) -> None:
         if self.transport.is_closing():
             return
-        request_id = new_id_text()
+        request_id = new_request_id()
         log.warning("endless_head", request_id=request_id)
         if self._idle:
             status, headers, body = problem_of(HeadersTooLarge(), request_id, "")
@@ -162,13 +162,13 @@ def _whole(cycle: RequestResponseCycle, head: Message, last: Message) -> bytes |
     """Return the answer to write; None when it is not an ordinary one."""
     if cycle.response_started or not cycle.keep_alive or cycle.scope["method"] == "HEAD" or last.get("more_body"):
         return None
-    headers = (*cycle.default_headers, *head["headers"])
+    headers = [*cycle.default_headers, *head["headers"]]
     named = dict(headers)
     body: bytes = last.get("body", b"")
     if not _LEFT_TO_UVICORN.isdisjoint(named) or named.get(b"content-length") != b"%d" % len(body):
         return None
-    lines = b"\r\n".join(map(b": ".join, headers))
-    # A line end within a header would begin another one: there are those between them and no more.
-    if len(lines) - len(lines.translate(None, b"\r\n\0")) != 2 * (len(headers) - 1):
+    lines = b"\r\n".join((*map(b": ".join, headers), b""))
+    # A line end within a header would begin another one.
+    if len(lines.splitlines()) != len(headers) or lines.find(b"\0") >= 0:
         return None
-    return b"".join((STATUS_LINE[head["status"]], lines, b"\r\n\r\n", body))
+    return b"".join((STATUS_LINE[head["status"]], lines, b"\r\n", body))

@@ -56,18 +56,18 @@ class Request:
     __slots__ = ("_edge", "_headers", "body", "caller", "id", "json", "scope", "upload")
 
     def __init__(self, scope: Scope, edge: "Edge") -> None:
-        """Look at `scope`; Malformed when a header that decides something comes twice."""
+        """Look at what came through the front door; Malformed when a header that decides something comes twice."""
         self.scope = scope
-        self.id: str = scope["state"]["request_id"]
+        state = scope["state"]
+        self.id: str = state["request_id"]
         self.body = b""
         self.json: Any = None
         self.caller: Principal
         self.upload: UploadedBody
         self._edge = edge
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self._headers = dict(headers)
-        if len(self._headers) < len(headers):
-            _check_said_once(headers)
+        self._headers: dict[bytes, bytes] = state["headers"]
+        if len(self._headers) < len(scope["headers"]):
+            _check_said_once(scope["headers"])
 
     def header(self, name: bytes) -> str:
         """Return a header's value; empty when there is none."""
@@ -127,11 +127,11 @@ class Request:
         if sent is None:
             return None
         said = sent.decode("latin-1").strip()
+        if _BARE_KEY.fullmatch(said):
+            return said
         quoted = _QUOTED_KEY.fullmatch(said)
         if quoted:
             return _ESCAPED.sub(r"\1", quoted[1])
-        if _BARE_KEY.fullmatch(said):
-            return said
         raise KeyInvalid
 
     def fingerprint(self) -> bytes:
