@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -89,26 +90,24 @@ class Changes:
 
     def add(self, facts: Iterable[Fact]) -> "Changes":
         """Fold `facts`, in order; those at or below the position change nothing. FactsMissing when one is missing."""
-        for fact in facts:
-            if fact.position <= self.position:
+        for position, _, name, _, order, _, data, *_ in facts:
+            if position <= self.position:
                 continue
-            if fact.position != self.position + 1:
-                raise FactsMissing(f"Expected position {self.position + 1}, got {fact.position}.")
-            self.position = fact.position
-            if fact.name in (contract.PLACED, contract.REPLACED):
-                self._put(fact)
-            elif fact.name == contract.MOVED:
-                self._set(fact.aggregate, "status", fact.data["to"])
-            elif fact.name == contract.ASSIGNED:
-                self._set(fact.aggregate, "owner", fact.data["owner_id"])
+            if position != self.position + 1:
+                raise FactsMissing(f"Expected position {self.position + 1}, got {position}.")
+            self.position = position
+            if name == contract.PLACED:
+                self._rows[order] = _row(order, data)
+            elif name == contract.REPLACED:
+                self._rows[order] = _row(order, data)
+                self._replaced.add(order)
+                for changed in self._changed.values():
+                    changed.pop(order, None)
+            elif name == contract.MOVED:
+                self._set(order, "status", data["to"])
+            elif name == contract.ASSIGNED:
+                self._set(order, "owner", data["owner_id"])
         return self
-
-    def _put(self, fact: Fact) -> None:
-        self._rows[fact.aggregate] = _row(fact.aggregate, fact.data)
-        if fact.name == contract.REPLACED:
-            self._replaced.add(fact.aggregate)
-            for changed in self._changed.values():
-                changed.pop(fact.aggregate, None)
 
     def _set(self, order: UUID, column: str, value: Any) -> None:
         row = self._rows.get(order)
@@ -139,17 +138,10 @@ class Changes:
 
 def _row(order: UUID, data: Mapping[str, Any]) -> list[Any]:
     """Return the columns of a document, in the order of the table."""
-    return [
-        order,
-        data["kind"],
-        data["status"],
-        data["currency"],
-        data["customer_id"],
-        data["owner_id"],
-        data["country"],
-        data["placed_at"],
-        money.exact(data["amount"]),
-    ]
+    return [order, *_said(data), money.exact(data["amount"])]
+
+
+_said = itemgetter("kind", "status", "currency", "customer_id", "owner_id", "country", "placed_at")
 
 
 def _insert(

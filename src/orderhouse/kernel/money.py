@@ -36,8 +36,8 @@ def exact(text: str) -> int:
     found = _DECIMAL.fullmatch(text)
     if found is None:
         raise ValueError("not a plain decimal with at most 12 digits before and 6 after the point")
-    sign, whole, fraction = found.groups()
-    amount = int(whole) * SCALE + (int(fraction.ljust(6, "0")) if fraction else 0)
+    sign, whole, fraction = found.groups("")
+    amount = int(whole + fraction.ljust(6, "0"))
     return -amount if sign else amount
 
 

@@ -41,9 +41,10 @@ class Kinds:
 
     def kind(self, name: str) -> FactKind:
         """Return a kind by its name; FactUnknown."""
-        if name not in self._kinds:
+        kind = self._kinds.get(name)
+        if kind is None:
             raise FactUnknown(name)
-        return self._kinds[name]
+        return kind
 
     def current(self, fact: Fact) -> Fact:
         """Return `fact` in its present version; FactUnknown, or FactMalformed when its data is not of its schema."""

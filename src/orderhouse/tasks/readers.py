@@ -43,11 +43,12 @@ class OrderFacts:
 
 def matters(fact: Fact) -> bool:
     """Whether a rule may ask about what `fact` tells: hardly any does."""
-    if fact.name == MOVED:
-        return _HOLD in fact.data.values()
-    if fact.name == PLACED:
-        return fact.data.get("kind") != "sale" or fact.data.get("status") == _HOLD
-    return fact.name == REPLACED
+    name, data = fact.name, fact.data
+    if name == PLACED:
+        return data.get("kind") != "sale" or data.get("status") == _HOLD
+    if name == MOVED:
+        return _HOLD in data.values()
+    return name == REPLACED
 
 
 def _after(mark: OrderMark, fact: Fact) -> OrderMark:

@@ -68,13 +68,16 @@ class _OrderSink(DatabaseSink):
     def __init__(self, name: str, database: Database, effect: readers.OrderFacts, bell: asyncio.Event) -> None:
         super().__init__(name, database, effect)
         self._bell = bell
+        self._mattered = False
 
     async def take(self, facts: Sequence[Fact]) -> None:
         await super().take(facts)
-        if any(map(readers.matters, facts)):
+        if self._mattered:
+            self._mattered = False
             self._bell.set()
 
     def _taken(self, tx: Transaction, facts: Sequence[Fact]) -> None:
         # Nearly all facts are of sales that nobody asks about: what is parked is not even looked up for them.
         if some := [fact for fact in facts if readers.matters(fact)]:
+            self._mattered = True
             super()._taken(tx, some)
