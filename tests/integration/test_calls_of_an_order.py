@@ -21,8 +21,8 @@ pytestmark = pytest.mark.anyio
 
 OURS = str(Path(orderhouse.__file__).parent)
 CALLERS, EACH = 32, 10
-MOST = 125
-"""Calls of functions of ours for an order and for what follows its fact: there are 110 or so."""
+MOST = 115
+"""Calls of functions of ours for an order and for what follows its fact: there are 100 or so."""
 
 
 @contextmanager

@@ -88,23 +88,21 @@ class Order(NamedTuple):
         cls, wanted: PlaceOrder | ImportOrder, *, by: Principal, at: Instant, country: str | None
     ) -> "Order | AmountTooLarge":
         """Return a new order of what is wanted, exact to the last digit, or why it cannot be that exact."""
-        lines = _lines(wanted.lines)
-        amounts = [line.amount for line in lines]
+        lines, amounts = _lines(wanted.lines)
         amount = sum(amounts)
         if max(map(abs, (amount, *amounts))) > money.LIMIT:
             return AmountTooLarge()
-        trusted = wanted if isinstance(wanted, ImportOrder) else None
-        return cls(
+        order = cls(
             id=ids.new_id(),
-            kind=trusted.kind if trusted else "sale",
-            status=trusted.status if trusted else "placed",
+            kind="sale",
+            status="placed",
             currency=wanted.currency,
             customer_id=wanted.customer_id,
-            country=trusted.country if trusted else country,
-            placed_at=trusted.placed_at if trusted else at,
+            country=country,
+            placed_at=at,
             placed_by=by.subject,
-            owner_id=by.subject if by.role in ANSWERABLE_ROLES and not trusted else None,
-            source=trusted.source if trusted else "api",
+            owner_id=by.subject if by.role in ANSWERABLE_ROLES else None,
+            source="api",
             external_reference=wanted.external_reference,
             note=wanted.note,
             amount=amount,
@@ -112,8 +110,20 @@ class Order(NamedTuple):
             line_count=len(lines),
             version=1,
             updated_at=at,
-            fingerprint=trusted.fingerprint if trusted else None,
+            fingerprint=None,
             lines=lines,
+        )
+        return order if isinstance(wanted, PlaceOrder) else order._as_said_by_its_source(wanted)
+
+    def _as_said_by_its_source(self, document: ImportOrder) -> "Order":
+        return self._replace(
+            kind=document.kind,
+            status=document.status,
+            country=document.country,
+            placed_at=document.placed_at,
+            owner_id=None,
+            source=document.source,
+            fingerprint=document.fingerprint,
         )
 
     def in_place_of(self, before: "Order") -> "Order":
@@ -164,11 +174,11 @@ def _told(moves: tuple[Status, ...]) -> str:
 _line = partial(tuple.__new__, OrderLine)
 
 
-def _lines(wanted: Sequence[WantedLine | ImportedLine]) -> tuple[OrderLine, ...]:
-    """Return the lines with their numbers and exact amounts."""
+def _lines(wanted: Sequence[WantedLine | ImportedLine]) -> tuple[tuple[OrderLine, ...], Sequence[int]]:
+    """Return the lines with their numbers, and their exact amounts."""
     skus, descriptions, quantities, prices = zip(*map(_said, wanted), strict=True)
-    amounts = map(mul, quantities, prices)
-    return tuple(map(_line, zip(count(1), skus, descriptions, quantities, prices, amounts, strict=False)))
+    amounts = [*map(mul, quantities, prices)]
+    return tuple(map(_line, zip(count(1), skus, descriptions, quantities, prices, amounts, strict=False))), amounts
 
 
 _said = attrgetter("sku", "description", "quantity", "unit_price")
@@ -205,7 +215,7 @@ orders = Table(
     Column("line_count", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Column("fingerprint", LargeBinary),
+    Column("fingerprint", LargeBinary(16)),
     # An order is one row. Its lines come and go with it and are never looked for without it: kept as JSON beside it,
     # none can be without its order, and nobody pays for a row, an index and a foreign key each.
     Column("lines", Json, nullable=False, server_default="[]"),

@@ -350,11 +350,9 @@ def full(order: Order, *, may_change: bool) -> dict[str, Any]:
     """Return an order whole, as it is known without its history."""
     said = summary(order, may_change=may_change)
     said["links"]["history"] = f"{said['links']['self']}/history"
-    return {
-        **said,
-        "note": order.note,
-        "lines": lines_shown(order.lines, order.currency),
-    }
+    said["note"] = order.note
+    said["lines"] = lines_shown(order.lines, order.currency)
+    return said
 
 
 def lines_shown(lines: Sequence[OrderLine], currency: str) -> list[dict[str, Any]]:

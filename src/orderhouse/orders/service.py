@@ -57,7 +57,7 @@ class OrderService:
         cards: Mapping[UUID, CustomerCard],
         known: dict[Reference, Order],
     ) -> Order | Refusal:
-        wanted, caller = asked.wanted, asked.caller
+        wanted, caller, at, _ = asked
         country = None
         if isinstance(wanted, PlaceOrder):
             card = cards.get(wanted.customer_id)
@@ -71,7 +71,7 @@ class OrderService:
         before = known.get(reference) if reference else None
         if before and (refusal := _already(asked, before)):
             return refusal
-        order = Order.place(wanted, by=caller, at=asked.at, country=country)
+        order = Order.place(wanted, by=caller, at=at, country=country)
         if isinstance(order, Refusal):
             return order
         if before:

@@ -17,6 +17,7 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Invalid, Refusal
 from orderhouse.kernel.events import Origin
+from orderhouse.kernel.ids import id_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Database, decided
 from orderhouse.runtime.database.errors import StillRunning
@@ -96,15 +97,15 @@ class _Kept(NamedTuple, Generic[W, R]):
             return []
         outcomes: list[Answer | Refusal] = []
         kept = []
-        for one, outcome in zip(asked, self.work(tx, [one.asked for one in asked]), strict=True):
+        for (one, key), outcome in zip(asked, self.work(tx, [one for one, _ in asked]), strict=True):
             if isinstance(outcome, Refusal):
                 outcomes.append(outcome)
                 continue
             answer = self.answer(outcome)
             outcomes.append(answer)
-            if one.key is not None:
-                headers = orjson.dumps(answer.headers).decode()
-                kept.append((one.key.id, one.key.fingerprint, answer.status, headers, answer.body, one.asked.at))
+            if key is not None:
+                status, headers, body, _ = answer
+                kept.append((*key, status, orjson.dumps(headers).decode(), body, one.at))
         tx.add(_ANSWERS, kept)
         return outcomes
 
@@ -201,7 +202,7 @@ class OnceCall:
 
 def _key(subject: str, operation: str, key: str, fingerprint: bytes) -> _Key:
     named = blake2b("\0".join((subject, operation, key)).encode(), digest_size=16).digest()
-    return _Key(as_id(named), fingerprint)
+    return _Key(id_of(int.from_bytes(named)), fingerprint)
 
 
 def forget(tx: Transaction, before: Instant, limit: int = 1000) -> int:

@@ -16,10 +16,8 @@ Change = tuple[Table, tuple[str, ...]]
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types no dialect's constructor
 
-_FACT = ("bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text")
-
-_DEAR_AS_TEXT = frozenset({"bytea", "jsonb"})
-"""Bytes would be twice as long, and JSON's quotes would need a backslash each."""
+_Type = tuple[str, bool]
+"""The name of a column's type, and whether its arrays go as text."""
 
 
 def fused(
@@ -41,9 +39,9 @@ def fused(
 def _array(values: Sequence[object]) -> str:
     """Return an array as PostgreSQL reads it: JSON's, but for its brackets, and for what JSON escapes."""
     # Given a list, the driver asks every member whether it is a list itself, which takes longer than all the rest.
-    said = orjson.dumps(values, default=_id)
-    if said.find(b"\\") >= 0:
-        # Behind a backslash JSON may mean something by a letter, and PostgreSQL that very letter.
+    said = orjson.dumps(values, default=_spelled)
+    if said.find(b"\\") >= 0 and said.replace(b"\\\\", b"").replace(b'\\"', b"").find(b"\\") >= 0:
+        # Before a letter JSON means something by a backslash, and PostgreSQL that very letter.
         return f"{{{','.join(map(_member, values))}}}"
     return f"{{{said[1:-1].decode()}}}"
 
@@ -51,11 +49,13 @@ def _array(values: Sequence[object]) -> str:
 def _member(value: object) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return orjson.dumps(value, default=_id).decode()
+    return orjson.dumps(value, default=_spelled).decode()
 
 
-def _id(value: object) -> str:
-    """Return the text of an id as the driver has it, whose class JSON does not know; TypeError for anything else."""
+def _spelled(value: object) -> str:
+    """Return the text of bytes, or of an id of the driver's own class, as PostgreSQL has it; TypeError for others."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"no column of an array: {type(value).__name__}")
@@ -71,11 +71,11 @@ def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: 
     parts: list[str] = []
     spelled: list[bool] = []
 
-    def arrays(types: Sequence[str]) -> str:
+    def arrays(types: Sequence[_Type]) -> str:
         first = len(spelled) + 1
-        spelled.extend(kind not in _DEAR_AS_TEXT for kind in types)
+        spelled.extend(as_text for _, as_text in types)
         return ", ".join(
-            f"${n}::text::{kind}[]" if spelled[n - 1] else f"${n}::{kind}[]" for n, kind in enumerate(types, first)
+            f"${n}::text::{name}[]" if as_text else f"${n}::{name}[]" for n, (name, as_text) in enumerate(types, first)
         )
 
     for n, table in enumerate(added):
@@ -107,6 +107,14 @@ def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: 
     return f"WITH {', '.join(parts)} SELECT{' after FROM head' if tells else ''}", tuple(spelled)
 
 
-def _type(column: Any) -> str:
-    """Return the name of a column's type, without the order of its texts, which is the column's own."""
-    return str(column.compile(dialect=_DIALECT)).lower().partition(" collate ")[0]
+def _type(kind: Any) -> _Type:
+    # Without the order of its texts, which is the column's own.
+    name = str(kind.compile(dialect=_DIALECT)).lower().partition(" collate ")[0]
+    # As text, bytes are twice as long, which matters where they may be many; and JSON's quotes need a backslash each.
+    return name, name != "jsonb" and (name != "bytea" or kind.length is not None)
+
+
+_FACT = tuple(
+    (name, name != "jsonb")
+    for name in ("bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text")
+)

@@ -88,7 +88,7 @@ def tables_of(context: str) -> MetaData:
         "answers",
         tables,
         Column("id", Id, primary_key=True),
-        Column("fingerprint", LargeBinary, nullable=False),
+        Column("fingerprint", LargeBinary(16), nullable=False),
         Column("status", SmallInteger, nullable=False),
         Column("headers", Text, nullable=False),
         Column("body", LargeBinary, nullable=False),

@@ -47,13 +47,14 @@ def done(_outcome: object) -> Answer:
 
 def head_of(answer: Answer) -> list[tuple[bytes, bytes]]:
     """Return every header `answer` is sent with."""
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-    headers.append((b"cache-control", b"private, no-cache" if answer.status in (200, 304) else b"no-store"))
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-        if "content-type" not in dict(answer.headers):
+    status, said, body, replayed = answer
+    headers = [(name.encode(), value.encode()) for name, value in said]
+    headers.append((b"cache-control", b"private, no-cache" if status in (200, 304) else b"no-store"))
+    if status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(body)))
+        if "content-type" not in dict(said):
             headers.append((b"content-type", b"application/json"))
-    if answer.replayed:
+    if replayed:
         headers.append((b"idempotency-replayed", b"true"))
     return headers
 
