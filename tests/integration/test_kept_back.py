@@ -28,6 +28,7 @@ KINDS = sa.Table(
     sa.Column("sorted", sa.Text().with_variant(sa.Text(collation="C"), "postgresql")),
     sa.Column("flag", sa.Boolean),
     sa.Column("raw", sa.LargeBinary),
+    sa.Column("short", sa.LargeBinary(16)),
     sa.Column("said", Json),
 )
 NAMES = tuple(column.name for column in KINDS.columns)
@@ -55,6 +56,7 @@ rows = st.lists(
         _words,
         st.one_of(st.none(), st.booleans()),
         st.one_of(st.none(), st.binary()),
+        st.one_of(st.none(), st.binary(max_size=16)),
         st.one_of(st.none(), st.sampled_from(['{"a": "\\"b\\\\n"}', "[]", "null", '"NULL"'])),
     ),
     min_size=1,
@@ -111,7 +113,7 @@ async def test_an_id_that_came_with_a_row_can_be_given_back(kinds: Place) -> Non
 
     def add(tx: Transaction, asked: Sequence[int]) -> list[None]:
         made = uuid4()
-        tx.add(KINDS, [(made, *(None,) * 8)])
+        tx.add(KINDS, [(made, *(None,) * 9)])
         return [None for _ in asked]
 
     try:
