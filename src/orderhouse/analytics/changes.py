@@ -90,24 +90,28 @@ class Changes:
 
     def add(self, facts: Iterable[Fact]) -> "Changes":
         """Fold `facts`, in order; those at or below the position change nothing. FactsMissing when one is missing."""
-        for position, _, name, _, order, _, data, *_ in facts:
+        for fact in facts:
+            position, name, order, data = fact.position, fact.name, fact.aggregate, fact.data
             if position <= self.position:
                 continue
             if position != self.position + 1:
                 raise FactsMissing(f"Expected position {self.position + 1}, got {position}.")
             self.position = position
-            if name == contract.PLACED:
+            if name in (contract.PLACED, contract.REPLACED):
                 self._rows[order] = _row(order, data)
-            elif name == contract.REPLACED:
-                self._rows[order] = _row(order, data)
-                self._replaced.add(order)
-                for changed in self._changed.values():
-                    changed.pop(order, None)
+                if name == contract.REPLACED:
+                    self._forget(order)
             elif name == contract.MOVED:
                 self._set(order, "status", data["to"])
             elif name == contract.ASSIGNED:
                 self._set(order, "owner", data["owner_id"])
         return self
+
+    def _forget(self, order: UUID) -> None:
+        """Have what the file holds of `order`, and what was to change on it, give way to its new row."""
+        self._replaced.add(order)
+        for changed in self._changed.values():
+            changed.pop(order, None)
 
     def _set(self, order: UUID, column: str, value: Any) -> None:
         row = self._rows.get(order)

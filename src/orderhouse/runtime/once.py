@@ -17,7 +17,6 @@ from orderhouse.kernel import clock
 from orderhouse.kernel.clock import Instant
 from orderhouse.kernel.errors import Invalid, Refusal
 from orderhouse.kernel.events import Origin
-from orderhouse.kernel.ids import id_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.runtime.database.database import Database, decided
 from orderhouse.runtime.database.errors import StillRunning
@@ -202,7 +201,7 @@ class OnceCall:
 
 def _key(subject: str, operation: str, key: str, fingerprint: bytes) -> _Key:
     named = blake2b("\0".join((subject, operation, key)).encode(), digest_size=16).digest()
-    return _Key(id_of(int.from_bytes(named)), fingerprint)
+    return _Key(as_id(named), fingerprint)
 
 
 def forget(tx: Transaction, before: Instant, limit: int = 1000) -> int:

@@ -10,11 +10,14 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
 from orderhouse.runtime.database.sql import Row
+from orderhouse.runtime.database.tables import tables_of
 
 Change = tuple[Table, tuple[str, ...]]
 """A table, and its columns that change."""
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types no dialect's constructor
+
+_FACTS: Table = tables_of("any").tables["facts"]
 
 _Type = tuple[str, bool]
 """The name of a column's type, and whether its arrays go as text."""
@@ -93,7 +96,7 @@ def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: 
         )
     if tells:
         behind = " + ".join(f"(SELECT count(*) FROM {part.split(' ', 1)[0]})" for part in parts) or "0"
-        source = arrays(_FACT)
+        source = arrays([_type(column.type) for column in _FACTS.columns])
         count = f"${len(spelled) + 1}::bigint"
         parts.append(
             f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 "
@@ -112,9 +115,3 @@ def _type(kind: Any) -> _Type:
     name = str(kind.compile(dialect=_DIALECT)).lower().partition(" collate ")[0]
     # As text, bytes are twice as long, which matters where they may be many; and JSON's quotes need a backslash each.
     return name, name != "jsonb" and (name != "bytea" or kind.length is not None)
-
-
-_FACT = tuple(
-    (name, name != "jsonb")
-    for name in ("bigint", "uuid", "text", "smallint", "uuid", "int", "jsonb", "bigint", "text", "text", "text")
-)
