@@ -55,7 +55,8 @@ def _placing(told: dict[str, Any]) -> Iterator[str]:
     yield (
         "The product is whole: a documented route, a token, permissions, history, facts, a stored answer under a "
         "distinct Idempotency-Key, three lines an order (in its row; the limit's have their own), analytics reading "
-        "along; load by wrk on the same machine.\n"
+        "along; a hundred customers, whose cards are checked by what is written and not looked up each time; load by "
+        "wrk on the same machine.\n"
     )
     yield from _beside_the_limit(told, "order")
 

@@ -29,7 +29,7 @@ FILES = {
     "migrations",
 }
 EXTRAS = {
-    "orders": {"importers", "exports"},
+    "orders": {"importers", "exports", "cards"},
     "analytics": {"changes", "projection", "zones"},
     "customers": set[str](),
     "users": set[str](),

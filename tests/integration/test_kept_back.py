@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ KINDS = sa.Table(
     sa.Column("short", sa.LargeBinary(16)),
     sa.Column("said", Json),
 )
+SEEN = sa.Table("seen", TABLES, sa.Column("id", Id, primary_key=True), sa.Column("version", sa.Integer, nullable=False))
 NAMES = tuple(column.name for column in KINDS.columns)
 
 Row = tuple[Any, ...]
@@ -120,5 +122,52 @@ async def test_an_id_that_came_with_a_row_can_be_given_back(kinds: Place) -> Non
         await database.write(add, 0)
         await database.write(again, 7)
         assert [tuple(row) for row in await database.read(lambda r: r.rows("SELECT whole FROM kinds"))] == [(7,)]
+    finally:
+        await database.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kept", ["added", "changed", "run", "nothing"])
+async def test_what_expects_a_row_that_is_another_by_now_is_undone_and_done_again(kinds: Place, kept: str) -> None:
+    database = open_database("kinds", kinds, TABLES, refusals={})
+    there, gone, changed = uuid4(), uuid4(), uuid4()
+    tried: list[bool] = []
+    numbers = count(2)
+
+    def begin(tx: Transaction, asked: Sequence[None]) -> list[None]:
+        tx.add(SEEN, [(there, 3)])
+        tx.add(KINDS, [(changed, 1, *(None,) * 8)])
+        return [None for _ in asked]
+
+    def work(tx: Transaction, asked: Sequence[list[Row]]) -> list[None]:
+        tried.append(tx.wary)
+        if not tx.wary:
+            tx.expect(SEEN, asked[0])
+        if kept == "added":
+            tx.add(KINDS, [(uuid4(), 2, *(None,) * 8)])
+        elif kept == "changed":
+            tx.change(KINDS, ["whole" if tx.wary else "small"], [(changed, next(numbers))])
+        elif kept == "run":
+            tx.run("UPDATE kinds SET small = small + 1")
+        return [None]
+
+    async def after(*expected: Row) -> tuple[list[bool], list[int]]:
+        tried.clear()
+        await database.write(work, list(expected))
+        found = await database.read(lambda r: r.rows("SELECT small FROM kinds ORDER BY small"))
+        return list(tried), [row[0] for row in found]
+
+    values = {
+        "added": ([1, 2], [1, 2, 2], [1, 2, 2, 2], [1, 2, 2, 2, 2]),
+        "changed": ([2], [2], [2], [2]),
+        "run": ([2], [3], [4], [5]),
+        "nothing": ([1], [1], [1], [1]),
+    }[kept]
+    try:
+        await database.write(begin, None)
+        assert await after((there, 3)) == ([False], values[0])
+        assert await after((there, 2)) == ([False, True], values[1])
+        assert await after((gone, 1)) == ([False, True], values[2])
+        assert await after((there, 3), (gone, 1)) == ([False, True], values[3])
     finally:
         await database.close()

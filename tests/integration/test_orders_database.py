@@ -31,7 +31,9 @@ from orderhouse.orders.service import Moved, Newcomers
 from orderhouse.orders.wiring import SCHEMA, Orders
 from orderhouse.runtime import facts, migrate
 from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.database.postgres import PostgresTransaction
 from orderhouse.runtime.database.sql import Row
+from orderhouse.runtime.database.sqlite import SqliteTransaction
 from orderhouse.runtime.database.transaction import Reading, Transaction
 from tests.unit.orders_world import ADA, BOSS, CLERK, asked, caller, change, document, move, wanted
 
@@ -307,6 +309,46 @@ async def test_a_customer_nobody_told_of_yet_is_asked_about_before_it_is_refused
     assert directory.asked == 3
     assert await newcomers.learn(CustomerInactive()) is False
     assert directory.asked == 3
+
+
+async def test_who_ordered_lately_is_not_looked_up_again(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[list[UUID]] = []
+
+    def spied(kind: type[Transaction]) -> None:
+        really = kind.rows
+
+        def rows(tx: Transaction, sql: str, **values: Any) -> Sequence[Row]:
+            if sql.startswith("SELECT customer_id, active"):
+                looked_up.append(values["ids"])
+            return really(tx, sql, **values)
+
+        monkeypatch.setattr(kind, "rows", rows)
+
+    spied(PostgresTransaction)
+    spied(SqliteTransaction)
+    other = new_id()
+    await known(orders, other)
+    for customers in ([ADA], [ADA, ADA], [ADA, other], [other, ADA]):
+        assert [type(order) for order in await placed(orders, *map(wanted, customers))] == [Order] * len(customers)
+    assert looked_up == [[ADA], [other]]
+
+
+async def test_a_card_that_was_seen_decides_nothing_once_it_is_another(place: Place, orders: Orders) -> None:
+    """Another process follows the customers: this one has no word of it, and the database has the last."""
+    elsewhere = Orders.opened(place, bound=100)
+    other = new_id()
+    await known(orders, other)
+    try:
+        assert [type(one) for one in await placed(orders, wanted(ADA), wanted(other))] == [Order, Order]
+        await known(elsewhere, ADA, active=False, version=2)
+        outcomes = await placed(orders, wanted(ADA), wanted(other))
+        assert [type(outcome) for outcome in outcomes] == [CustomerInactive, Order]
+        assert [type(outcome) for outcome in await placed(orders, wanted(ADA))] == [CustomerInactive]
+        await known(elsewhere, ADA, version=3)
+        assert [type(outcome) for outcome in await placed(orders, wanted(ADA))] == [Order]
+    finally:
+        await elsewhere.database.close()
+    assert [fact.position for fact in await told(orders)] == [1, 2, 3, 4]
 
 
 async def test_cards_follow_the_customers_facts_and_never_go_back(orders: Orders) -> None:

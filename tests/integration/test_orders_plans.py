@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from orderhouse.kernel import clock
 from orderhouse.kernel.events import Origin
@@ -17,10 +18,12 @@ from orderhouse.kernel.pages import cursor_of
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders import reads
 from orderhouse.orders.contract import Status
+from orderhouse.orders.models import customer_cards
 from orderhouse.orders.schemas import ImportedLine, ImportOrder, ListHistory, ListOrders
 from orderhouse.orders.wiring import SCHEMA, Orders
 from orderhouse.runtime import migrate
 from orderhouse.runtime.database.database import Place
+from orderhouse.runtime.database.fused import fused
 from orderhouse.runtime.database.postgres import PostgresPlace
 from orderhouse.runtime.database.sql import Row
 from orderhouse.runtime.database.transaction import Reading
@@ -171,6 +174,25 @@ async def test_one_order_and_the_log_are_read_by_key(orders: Orders) -> None:
     indexes, wrong = used(explaining.plans, explaining.dialect)
     assert wrong == []
     assert len(indexes) >= 3
+
+
+async def test_cards_that_were_seen_are_checked_by_their_key(postgres_url: str) -> None:
+    place = PostgresPlace(postgres_url, f"orders_{uuid4().hex[:12]}")
+    migrate.migrate(SCHEMA, place)
+    statement, arguments = fused({customer_cards: [(customer, 1) for customer in CUSTOMERS]}, {}, {}, [])
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        connection.execute(f"SET search_path = {place.schema}")
+        connection.execute(
+            "INSERT INTO customer_cards SELECT gen_random_uuid(), true, 'Peru', 1 FROM generate_series(1, 20000)"
+        )
+        connection.execute("ANALYZE customer_cards")
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.execute(f"PREPARE checked AS {statement}")
+        values = sql.SQL(", ").join(map(sql.Literal, arguments))
+        plan = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) EXECUTE checked({})").format(values)).fetchone()
+    assert plan
+    read = [node for node in nodes(plan[0][0]["Plan"]) if node.get("Relation Name") == "customer_cards"]
+    assert [node.get("Index Name") for node in read] == ["customer_cards_pkey"]
 
 
 async def test_control_a_filter_without_an_index_is_noticed(orders: Orders) -> None:

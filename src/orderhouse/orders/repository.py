@@ -10,6 +10,7 @@ import orjson
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.principal import Principal
 from orderhouse.orders import models
+from orderhouse.orders.cards import CardsSeen
 from orderhouse.orders.errors import OrderChanged, ReferenceTaken
 from orderhouse.orders.models import CustomerCard, Order, OrderLine
 from orderhouse.runtime.database.sql import Row, as_id, as_id_or_none
@@ -48,19 +49,24 @@ def _row_of(order: Order) -> Row:
 class OrderRepository:
     """Orders in one transaction."""
 
-    def __init__(self, tx: Transaction) -> None:
-        """Work in `tx`."""
+    def __init__(self, tx: Transaction, seen: CardsSeen | None = None) -> None:
+        """Work in `tx`, and look up no card that was `seen` lately."""
         self._tx = tx
+        self._seen = seen or CardsSeen()
 
     def cards_of(self, customers: Collection[UUID]) -> dict[UUID, CustomerCard]:
-        """Return the card of each customer we know."""
-        if not customers:
-            return {}
-        found = self._tx.rows(
-            "SELECT customer_id, active, country, version FROM customer_cards WHERE customer_id IN :ids",
-            ids=list(customers),
-        )
-        return {card.customer_id: card for card in map(_card, found)}
+        """Return the card of each customer we know. The transaction stands only if those seen before still hold."""
+        cards = {} if self._tx.wary else self._seen.of(customers)
+        self._tx.expect(models.customer_cards, [(customer, card.version) for customer, card in cards.items()])
+        if missing := [customer for customer in customers if customer not in cards]:
+            found = self._tx.rows(
+                "SELECT customer_id, active, country, version FROM customer_cards WHERE customer_id IN :ids",
+                ids=missing,
+            )
+            there = [*map(_card, found)]
+            self._seen.see(there)
+            cards.update((card.customer_id, card) for card in there)
+        return cards
 
     def known(self, references: Collection[Reference]) -> dict[Reference, Order]:
         """Return which documents are there already, without their lines."""

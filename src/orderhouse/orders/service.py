@@ -1,6 +1,7 @@
 """What may be done with orders, decided for one or for many."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 from orderhouse.customers.contract import CustomerDirectory
@@ -8,6 +9,7 @@ from orderhouse.kernel import money
 from orderhouse.kernel.errors import Refusal
 from orderhouse.kernel.events import NewFact, Origin
 from orderhouse.orders import contract
+from orderhouse.orders.cards import CardsSeen
 from orderhouse.orders.errors import (
     AlreadyImported,
     AssignmentForbidden,
@@ -32,9 +34,9 @@ Wanted = PlaceOrder | ImportOrder
 class OrderService:
     """Decides what becomes of what is asked; what it returns is kept when the transaction is."""
 
-    def __init__(self, repository: Callable[[Transaction], OrderRepository] = OrderRepository) -> None:
+    def __init__(self, repository: Callable[[Transaction], OrderRepository] | None = None) -> None:
         """Work on what `repository` makes of a transaction."""
-        self._repository = repository
+        self._repository = repository or partial(OrderRepository, seen=CardsSeen())
 
     def place(self, tx: Transaction, asked: Sequence[Asked[Wanted]]) -> Sequence[Order | Refusal]:
         """Place each order or say why not. A request, a batch and an import are this same call."""

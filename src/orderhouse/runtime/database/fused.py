@@ -1,12 +1,12 @@
 """All that a transaction of PostgreSQL keeps back, as the one statement that writes it: a round trip for any number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 from sqlalchemy.dialects import postgresql
 
 from orderhouse.runtime.database.sql import Row
@@ -19,23 +19,28 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy t
 
 _FACTS: Table = tables_of("any").tables["facts"]
 
+_Spell = Callable[[Sequence[object]], object]
+"""Makes the argument of a column."""
+
 _Type = tuple[str, bool]
 """The name of a column's type, and whether its arrays go as text."""
 
 
 def fused(
-    added: Mapping[Table, Sequence[Row]], changed: Mapping[Change, Sequence[Row]], told: Sequence[Row]
+    expected: Mapping[Table, Sequence[Row]],
+    added: Mapping[Table, Sequence[Row]],
+    changed: Mapping[Change, Sequence[Row]],
+    told: Sequence[Row],
 ) -> tuple[str, list[object]]:
     """Return the statement that inserts, updates and appends to the log, and its arguments, an array a column.
 
-    What is told is numbered from 1. Where the log ends the statement alone knows: its answer is that position, if any.
+    It answers one row, or none and does nothing where a row that is expected is not there in that version. What is told
+    is numbered from 1. Where the log ends the statement alone knows: that position is what its row holds, if any.
     """
-    rows = [*added.values(), *changed.values(), *([told] if told else [])]
+    rows = [*expected.values(), *added.values(), *changed.values(), *([told] if told else [])]
     columns = [column for some in rows for column in zip(*some, strict=True)]
-    sql, spelled = _statement(tuple(added), tuple(changed), tells=bool(told))
-    arguments: list[object] = [
-        _array(column) if as_text else column for column, as_text in zip(columns, spelled, strict=True)
-    ]
+    sql, spell = _statement(tuple(expected), tuple(added), tuple(changed), tells=bool(told))
+    arguments: list[object] = [spelled(column) for spelled, column in zip(spell, columns, strict=True)]
     return sql, [*arguments, len(told)] if told else arguments
 
 
@@ -65,41 +70,55 @@ def _spelled(value: object) -> str:
 
 
 @lru_cache(maxsize=256)
-def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: bool) -> tuple[str, tuple[bool, ...]]:
-    """Return the statement, and which of its arrays it takes as `_array` spells them.
+def _statement(
+    expected: tuple[Table, ...], added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: bool
+) -> tuple[str, tuple[_Spell, ...]]:
+    """Return the statement, and how it takes each of its arrays.
 
     The row that hands out positions is locked last, when everything else that could make this transaction wait is
     behind it; it is what serialises the commits of a context.
     """
     parts: list[str] = []
-    spelled: list[bool] = []
+    spell: list[_Spell] = []
 
-    def arrays(types: Sequence[_Type]) -> str:
-        first = len(spelled) + 1
-        spelled.extend(as_text for _, as_text in types)
+    def arrays(columns: Iterable[Column[Any]]) -> str:
+        types = [_type(column.type) for column in columns]
+        first = len(spell) + 1
+        spell.extend(_array if as_text else tuple for _, as_text in types)
         return ", ".join(
             f"${n}::text::{name}[]" if as_text else f"${n}::{name}[]" for n, (name, as_text) in enumerate(types, first)
         )
 
+    outdated: list[str] = []
+    for table in expected:
+        (key,) = table.primary_key
+        source = arrays([key, table.columns["version"]])
+        # A question for each row, which its key answers: a join might be planned as a look at every row there is.
+        outdated.append(
+            f"SELECT FROM unnest({source}) AS seen(key, version) WHERE version IS DISTINCT FROM "
+            f"(SELECT now.version FROM {table.name} AS now WHERE now.{key.name} = seen.key)"
+        )
+    checks = [f"outdated AS MATERIALIZED ({' UNION ALL '.join(outdated)})"] if expected else []
+    unless = "NOT EXISTS (SELECT FROM outdated)" if expected else "true"
     for n, table in enumerate(added):
-        source = arrays([_type(column.type) for column in table.columns])
-        parts.append(f"a{n} AS (INSERT INTO {table.name} SELECT * FROM unnest({source}) RETURNING 1)")
+        source = arrays(table.columns)
+        parts.append(f"a{n} AS (INSERT INTO {table.name} SELECT * FROM unnest({source}) WHERE {unless} RETURNING 1)")
     for n, (table, columns) in enumerate(changed):
         keys = [column.name for column in table.primary_key]
-        source = arrays([_type(table.columns[name].type) for name in (*keys, *columns)])
+        source = arrays(table.columns[name] for name in (*keys, *columns))
         settings = ", ".join(f"{name} = new.{name}" for name in columns)
         where = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
         names = ", ".join((*keys, *columns))
         parts.append(
             f"c{n} AS (UPDATE {table.name} SET {settings} FROM unnest({source}) AS new({names}) "
-            f"WHERE {where} RETURNING 1)"
+            f"WHERE {where} AND {unless} RETURNING 1)"
         )
     if tells:
         behind = " + ".join(f"(SELECT count(*) FROM {part.split(' ', 1)[0]})" for part in parts) or "0"
-        source = arrays([_type(column.type) for column in _FACTS.columns])
-        count = f"${len(spelled) + 1}::bigint"
+        source = arrays(_FACTS.columns)
+        count = f"${len(spell) + 1}::bigint"
         parts.append(
-            f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 "
+            f"head AS (UPDATE fact_head SET position = position + {count} WHERE {behind} >= 0 AND {unless} "
             f"RETURNING position - {count} AS after)"
         )
         parts.append(
@@ -107,7 +126,8 @@ def _statement(added: tuple[Table, ...], changed: tuple[Change, ...], *, tells: 
             f"f.sequence, f.data, f.at, f.actor, f.request_id, f.trace FROM head, unnest({source}) "
             "AS f(position, id, name, version, aggregate, sequence, data, at, actor, request_id, trace))"
         )
-    return f"WITH {', '.join(parts)} SELECT{' after FROM head' if tells else ''}", tuple(spelled)
+    answer = "after FROM head" if tells else f"WHERE {unless}"
+    return f"WITH {', '.join([*checks, *parts])} SELECT {answer}", tuple(spell)
 
 
 def _type(kind: Any) -> _Type:

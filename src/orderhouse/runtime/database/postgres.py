@@ -24,7 +24,7 @@ from orderhouse.runtime import facts
 from orderhouse.runtime.database.errors import DatabaseBusy, DatabaseUnavailable, StillRunning
 from orderhouse.runtime.database.fused import fused
 from orderhouse.runtime.database.sql import Row, for_postgresql
-from orderhouse.runtime.database.transaction import ConstraintBroken, Performed, Reading, Transaction
+from orderhouse.runtime.database.transaction import ConstraintBroken, Outdated, Performed, Reading, Transaction
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -118,7 +118,7 @@ class PostgresTransaction(Transaction):
         """Write what was kept back, and commit."""
         if self._session is not None:
             self._session.flush()
-        if self._added or self._changed or self._facts:
+        if self._expected or self._added or self._changed or self._facts:
             self._write()
         if self._begun:
             _waited(self._connection.execute("COMMIT"))
@@ -142,8 +142,10 @@ class PostgresTransaction(Transaction):
 
     def _write(self) -> None:
         told = facts.rows_of(self._facts, 0)
-        sql, arguments = fused(self._added, self._changed, told)
+        sql, arguments = fused(self._expected, self._added, self._changed, told)
         found = _waited(self._connection.fetch(sql, *arguments))
+        if not found:
+            raise Outdated
         if told:
             after = found[0][0]
             self.logged = [(after + position, *rest) for position, *rest in told]

@@ -21,7 +21,7 @@ from sqlalchemy.pool import StaticPool
 from orderhouse.runtime import facts
 from orderhouse.runtime.database.errors import DatabaseUnavailable
 from orderhouse.runtime.database.sql import Row, for_sqlite
-from orderhouse.runtime.database.transaction import ConstraintBroken, Performed, Reading, Transaction
+from orderhouse.runtime.database.transaction import ConstraintBroken, Outdated, Performed, Reading, Transaction
 from orderhouse.runtime.database.turnstile import Turnstile
 
 R = TypeVar("R")
@@ -136,6 +136,8 @@ class SqliteTransaction(Transaction):
         """Write what was kept back; all that is left is to commit."""
         if self._session is not None:
             self._session.flush()
+        for table, versions in self._expected.items():
+            self._check(table, dict(versions))
         for table, rows in self._added.items():
             self._insert(table.name, rows)
         for (table, columns), rows in self._changed.items():
@@ -151,6 +153,12 @@ class SqliteTransaction(Transaction):
             ).fetchall()[0]
             self.logged = facts.rows_of(self._facts, after)
             self._insert("facts", self.logged)
+
+    def _check(self, table: Table, versions: Mapping[UUID, int]) -> None:
+        (key,) = table.primary_key.columns.keys()
+        found = self.rows(f"SELECT {key}, version FROM {table.name} WHERE {key} IN :keys", keys=list(versions))
+        if dict(found) != {one.bytes: version for one, version in versions.items()}:
+            raise Outdated
 
     def _insert(self, table: str, rows: Sequence[Row]) -> None:
         """Insert `rows` in few statements: the driver lets go of the interpreter at each, and may not get it back soon.

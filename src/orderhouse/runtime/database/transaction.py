@@ -33,6 +33,10 @@ class ConstraintBroken(Exception):
         self.name = name
 
 
+class Outdated(Exception):
+    """Something is not any more as the transaction expected it; nothing of it was kept."""
+
+
 class Reading(ABC):
     """Questions to one database. `:name` parameters; `IN :names` takes a list."""
 
@@ -56,6 +60,7 @@ class Transaction(Reading):
 
     def __init__(self) -> None:
         """Start with nothing kept back."""
+        self._expected: dict[Table, list[Row]] = {}
         self._added: dict[Table, list[Row]] = {}
         self._changed: dict[tuple[Table, tuple[str, ...]], list[Row]] = {}
         self._facts: list[NewFact] = []
@@ -75,6 +80,14 @@ class Transaction(Reading):
     @abstractmethod
     def run(self, sql: str, **values: object) -> int:
         """Run one statement now and return how many rows it touched."""
+
+    def expect(self, table: Table, versions: Iterable[Row]) -> None:
+        """Stand only if rows are there as they were seen before: each of `versions` is a primary key and a `version`.
+
+        That is asked at the end. Where one is not so, all is taken back, and the work is done again, warily.
+        """
+        if more := list(versions):
+            self._expected.setdefault(table, []).extend(more)
 
     def add(self, table: Table, rows: Iterable[Row]) -> None:
         """Insert `rows`, each in the order of the table's columns, at the end of the transaction."""
