@@ -16,7 +16,7 @@ from bench.placing import Load, database_of_its_own
 from bench.servers import Product
 from bench.talk import call
 
-ORDERS = {32: 1_500 * SECONDS, 1: 300 * SECONDS}
+ORDERS = {32: 2_500 * SECONDS, 1: 500 * SECONDS}
 """How many are moved in a round, by connections: each goes four steps, and none is to be delivered before the end."""
 
 
