@@ -61,8 +61,9 @@ def main(chosen: list[str]) -> int:
     for name in chosen or [one for one in MEASURES if one not in ASKED_FOR]:
         print(f"measuring {name} …", flush=True)
         results[name] = {"at": datetime.now(UTC).date().isoformat(), "machine": machine.told(), **MEASURES[name]()}
+        # After each, so that what was measured is on the page whatever stops the next one.
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    PAGE.write_text(report.page(results))
+        PAGE.write_text(report.page(results))
     print(f"wrote {PAGE.name}")
     return 0
 
