@@ -84,6 +84,7 @@ def _statement(
     def arrays(columns: Iterable[Column[Any]]) -> str:
         types = [_type(column.type) for column in columns]
         first = len(spell) + 1
+        # What does not go as text goes as it is: a column is a tuple already.
         spell.extend(_array if as_text else tuple for _, as_text in types)
         return ", ".join(
             f"${n}::text::{name}[]" if as_text else f"${n}::{name}[]" for n, (name, as_text) in enumerate(types, first)
