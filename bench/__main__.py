@@ -1,6 +1,7 @@
 """`python -m bench [placing] [reads] [verifying] [frameworks] …`: measure, and write docs/reference/performance.md.
 
-What is not measured this time keeps the figures of the last time, with their date.
+What is not measured this time keeps the figures of the last time, with their date; what should have been and could not
+is told at the end.
 """
 
 import json
@@ -57,13 +58,23 @@ def main(chosen: list[str]) -> int:
     if unknown:
         print(f"There is {', '.join(MEASURES)}; not {', '.join(sorted(unknown))}.")
         return 2
+    failed: list[str] = []
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in chosen or [one for one in MEASURES if one not in ASKED_FOR]:
         print(f"measuring {name} …", flush=True)
-        results[name] = {"at": datetime.now(UTC).date().isoformat(), "machine": machine.told(), **MEASURES[name]()}
+        begun = {"at": datetime.now(UTC).date().isoformat(), "machine": machine.told()}
+        try:
+            results[name] = {**begun, **MEASURES[name]()}
+        except SystemExit as why:  # Something is not here, or went wrong: the others are measured all the same.
+            print(why, flush=True)
+            failed.append(name)
+            continue
         # After each, so that what was measured is on the page whatever stops the next one.
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
         PAGE.write_text(report.page(results))
+    if failed:
+        print(f"not measured: {', '.join(failed)}")
+        return 1
     print(f"wrote {PAGE.name}")
     return 0
 
