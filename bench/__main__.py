@@ -72,11 +72,10 @@ def main(chosen: list[str]) -> int:
         # After each, so that what was measured is on the page whatever stops the next one.
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
         PAGE.write_text(report.page(results))
+        print(f"wrote {PAGE.name}", flush=True)
     if failed:
         print(f"not measured: {', '.join(failed)}")
-        return 1
-    print(f"wrote {PAGE.name}")
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -20,10 +20,7 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy t
 _FACTS: Table = tables_of("any").tables["facts"]
 
 _Spell = Callable[[Sequence[object]], object]
-"""Makes the argument of a column."""
-
-_Type = tuple[str, bool]
-"""The name of a column's type, and whether its arrays go as text."""
+"""Makes the argument of a column's values."""
 
 
 def fused(
@@ -40,7 +37,7 @@ def fused(
     rows = [*expected.values(), *added.values(), *changed.values(), *([told] if told else [])]
     columns = [column for some in rows for column in zip(*some, strict=True)]
     sql, spell = _statement(tuple(expected), tuple(added), tuple(changed), tells=bool(told))
-    arguments: list[object] = [spelled(column) for spelled, column in zip(spell, columns, strict=True)]
+    arguments = [argument_of(column) for argument_of, column in zip(spell, columns, strict=True)]
     return sql, [*arguments, len(told)] if told else arguments
 
 
@@ -82,13 +79,10 @@ def _statement(
     spell: list[_Spell] = []
 
     def arrays(columns: Iterable[Column[Any]]) -> str:
-        types = [_type(column.type) for column in columns]
+        sent = [_sent(column.type) for column in columns]
         first = len(spell) + 1
-        # What does not go as text goes as it is: a column is a tuple already.
-        spell.extend(_array if as_text else tuple for _, as_text in types)
-        return ", ".join(
-            f"${n}::text::{name}[]" if as_text else f"${n}::{name}[]" for n, (name, as_text) in enumerate(types, first)
-        )
+        spell.extend(argument_of for _, argument_of in sent)
+        return ", ".join(f"${n}::{cast}" for n, (cast, _) in enumerate(sent, first))
 
     outdated: list[str] = []
     for table in expected:
@@ -131,8 +125,11 @@ def _statement(
     return f"WITH {', '.join([*checks, *parts])} SELECT {answer}", tuple(spell)
 
 
-def _type(kind: Any) -> _Type:
+def _sent(kind: Any) -> tuple[str, _Spell]:
+    """Return what a parameter for values of that type is cast to, and what makes its argument."""
     # Without the order of its texts, which is the column's own.
     name = str(kind.compile(dialect=_DIALECT)).lower().partition(" collate ")[0]
-    # As text, bytes are twice as long, which matters where they may be many; and JSON's quotes need a backslash each.
-    return name, name != "jsonb" and (name != "bytea" or kind.length is not None)
+    if name == "jsonb" or (name == "bytea" and kind.length is None):
+        # As text, bytes are twice as long, which matters where they may be many; JSON's quotes need a backslash each.
+        return f"{name}[]", tuple
+    return f"text::{name}[]", _array
